@@ -1,0 +1,31 @@
+# Chores. `./pagetally test` is what CI runs; these are its parts.
+PY := .venv/bin/python
+SERVICES := discovery poller uploader ingest reporter console
+PRODUCT := $(foreach s,$(SERVICES) solo embedded,--extra $(s))
+COMPILE := uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet
+
+.PHONY: test lint types slim bench lock faults
+
+test:
+	./pagetally test
+
+lint:
+	$(PY) -m ruff check . && $(PY) -m ruff format --check . && .venv/bin/lint-imports
+
+types:
+	$(PY) -m mypy
+
+slim:  ## each service's unit tests in an environment of its own extra
+	./pagetally test --slim
+
+faults:
+	./pagetally test --faults
+
+bench:
+	$(PY) -m bench
+
+lock:
+	$(COMPILE) $(PRODUCT) -o requirements.lock
+	$(COMPILE) $(PRODUCT) --extra dev -o requirements-dev.lock
+	for s in $(SERVICES); do $(COMPILE) --extra $$s -o requirements-$$s.lock; done
+	! grep -nE '://|--index-url|--find-links' requirements*.lock

@@ -1,0 +1,421 @@
+"""Every message that crosses a service border: who sends it, who reads it, what it holds.
+
+Frozen, unknown fields refused, instants in UTC. The routing key carries the version: adding an
+optional field stays v1, anything else is a new class with a new key, and consumers are upgraded
+first. Ids are derived, never drawn, so that a message delivered or made twice is the same message.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID, uuid5
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+MAX_MESSAGE_BYTES = 1_048_576
+MAX_ORDERS_A_PART = 1_000
+_INT64_MAX = 2**63 - 1
+
+
+class MessageError(ValueError):
+    """A body that is not the message its routing key says; the text says why, in one line."""
+
+
+def _storable(text: str) -> str:
+    """Refuse what PostgreSQL or JSON could not give back: NUL and lone surrogates."""
+    if "\x00" in text:
+        raise ValueError("holds a NUL character")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("holds a lone surrogate")
+    return text
+
+
+def _address(text: str) -> str:
+    return str(ip_address(text))
+
+
+Text = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_storable)]
+LongText = Annotated[str, StringConstraints(max_length=8192), AfterValidator(_storable)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+Address = Annotated[str, StringConstraints(max_length=64), AfterValidator(_address)]
+Oid = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]{0,9})){1,127}$")]
+Instant = Annotated[AwareDatetime, AfterValidator(lambda instant: instant.astimezone(UTC))]
+Count = Annotated[int, Field(strict=True, ge=0, le=_INT64_MAX)]
+Integer = Annotated[int, Field(strict=True, ge=-_INT64_MAX - 1, le=_INT64_MAX)]
+MeterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+
+
+class Part(BaseModel):
+    """A part of a message: frozen, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Message(Part):
+    """What the bus carries. `id` is derived from what the message is about."""
+
+    routing_key: ClassVar[str]
+
+    @property
+    def id(self) -> UUID:
+        raise NotImplementedError
+
+    def to_json(self) -> bytes:
+        return self.model_dump_json().encode()
+
+
+# -- what is read ---------------------------------------------------------------------------
+
+
+class SnmpTarget(Part):
+    snmp: Address
+    port: Port = 161
+
+    @property
+    def key(self) -> str:
+        """The target in one word; an order's id is made from it."""
+        return f"snmp:[{self.snmp}]:{self.port}"
+
+
+class IppTarget(Part):
+    ipp: Text
+
+    @property
+    def key(self) -> str:
+        return f"ipp:{self.ipp}"
+
+
+class SpooledQueue(Part):
+    host: Text
+    queue: Text
+    port_name: Text
+    kind: Literal["usb", "lpt", "fax", "scan", "tcp", "wsd", "other"]
+
+
+class SpooledTarget(Part):
+    spooled: SpooledQueue
+
+    @property
+    def key(self) -> str:
+        return f"spooled:{self.spooled.host}/{self.spooled.queue}"
+
+
+Target = SnmpTarget | IppTarget | SpooledTarget
+
+
+def order_id(round_id: UUID, target: Target) -> UUID:
+    """The id of the order to read `target` in a round: the same whoever computes it, whenever."""
+    return uuid5(round_id, target.key)
+
+
+class DeviceFound(Message):
+    """The order to read one device. discovery -> poller."""
+
+    routing_key: ClassVar[str] = "device.found.v1"
+
+    order: UUID
+    round: UUID
+    target: Target
+    found_by: Literal["sweep", "known", "named", "broadcast", "spooler", "cups"]
+    credential: Name | None = None  # its name; the secret never leaves the site
+    read_before: Instant  # later than this a poller touches nothing
+    given: Count = 0  # how often this order was given before and not finished
+
+    @property
+    def id(self) -> UUID:
+        return self.order
+
+    @model_validator(mode="after")
+    def _order_is_derived(self) -> DeviceFound:
+        if self.order != order_id(self.round, self.target):
+            raise ValueError("order is not the one of this round and target")
+        return self
+
+
+class DeviceIdentity(Part):
+    make: Text | None = None
+    model: Text | None = None
+    serial: Text | None = None
+    mac: Text | None = None  # lower case, colons
+    hostname: Text | None = None
+    address: Text | None = None
+    asset_tag: Text | None = None
+    location: Text | None = None
+    firmware: Text | None = None
+    sys_object_id: Text | None = None
+    description: Text | None = None  # sysDescr
+
+
+class SupplyLevel(Part):
+    index: Text  # the instance in prtMarkerSuppliesTable, "1.3"
+    description: Text | None = None
+    type: Text | None = None
+    colorant: Text | None = None
+    level_percent: Annotated[float, Field(ge=0, le=100)] | None = None  # None: no share can be told
+    level: Integer | None = None
+    max_capacity: Integer | None = None
+    unit: Text | None = None
+    state: Text | None = None  # in words: "some left", "no restriction", "unknown"
+
+
+class Alert(Part):
+    index: Text
+    severity: Text | None = None
+    group: Text | None = None
+    code: Integer | None = None
+    description: Text | None = None
+
+
+class DeviceStatus(Part):
+    device: Text | None = None  # hrDeviceStatus in words
+    printer: Text | None = None  # hrPrinterStatus in words
+    errors: Annotated[list[Text], Field(max_length=32)] = []
+    uptime_s: Count | None = None
+
+
+# OID -> [type, value]: an integer, an OID as text, or an octet string in lower-case hex
+RawVarbinds = Annotated[
+    dict[Oid, tuple[MeterName | Name, Integer | LongText | None]], Field(max_length=2000)
+]
+
+
+class MeterRead(Message):
+    """All meters of one device at one instant. poller -> uploader -> ingest.
+
+    `meters` maps a meter's name to its count in impressions (scans for `scan`, sheets for
+    `sheets`, else what `units` says). A meter that the device does not report is absent: never 0.
+    """
+
+    routing_key: ClassVar[str] = "meter.read.v1"
+
+    order: UUID
+    round: UUID
+    site: Name | None = None  # refused by the hub where it is not the key's
+    agent: Name
+    target: Target
+    taken_at: Instant
+    device: DeviceIdentity
+    profile: Text  # "rfc3805@1": what turned varbinds into meters, and its version
+    meters: Annotated[dict[MeterName, Count], Field(max_length=500)]
+    no_meters_because: Text | None = None
+    sources: dict[MeterName, list[Oid]] = {}
+    basis: Literal["life", "equivalent"] | None = None
+    large_counts: Literal[1, 2] | None = None
+    units: dict[MeterName, Text] = {}
+    varbinds: RawVarbinds = {}
+    supplies: Annotated[list[SupplyLevel], Field(max_length=200)] = []
+    status: DeviceStatus = DeviceStatus()
+    alerts: Annotated[list[Alert], Field(max_length=200)] = []
+    datagrams: Count = 0  # both ways
+    bytes: Count = 0  # UDP payload + 28 a datagram, or 48 for IPv6
+
+    @property
+    def id(self) -> UUID:
+        return uuid5(self.order, "read")
+
+    @model_validator(mode="after")
+    def _empty_says_why(self) -> MeterRead:
+        if not self.meters and not self.no_meters_because:
+            raise ValueError("meters is empty and no_meters_because does not say why")
+        return self
+
+
+class ReadFailed(Message):
+    """An order that ended without a read. poller -> uploader -> ingest."""
+
+    routing_key: ClassVar[str] = "read.failed.v1"
+
+    order: UUID
+    round: UUID
+    site: Name | None = None
+    agent: Name
+    target: Target
+    failed_at: Instant
+    outcome: Literal["no_answer", "unreadable", "not_a_printer", "refused", "expired", "set_aside"]
+    reason: Text  # in words, for a person
+    tried: Annotated[list[Text], Field(max_length=50)] = []
+
+    @property
+    def id(self) -> UUID:
+        return uuid5(self.order, "failed")
+
+
+class Order(Part):
+    order: UUID
+    target: Target
+
+
+class SilentDevice(Part):
+    """A device known from an earlier round that did not answer in this one."""
+
+    target: Target
+    last_answered_at: Instant | None = None
+    silent_rounds: Count = 1
+
+
+class NotReached(Part):
+    """A target that was to be asked and was not, with the reason in words."""
+
+    target: Text
+    reason: Text
+
+
+_Named = Field(max_length=MAX_ORDERS_A_PART)
+
+
+class RoundFinished(Message):
+    """What a round found, by name, in parts of at most 1,000. discovery -> uploader -> ingest."""
+
+    routing_key: ClassVar[str] = "round.finished.v1"
+
+    round: UUID
+    site: Name | None = None
+    agent: Name
+    kind: Literal["search", "read", "asked"]
+    part: Annotated[int, Field(ge=1)]
+    parts: Annotated[int, Field(ge=1)]
+    started_at: Instant
+    finished_at: Instant
+    interrupted: bool = False  # closed because its deadline had passed
+    orders: Annotated[list[Order], _Named] = []
+    silent: Annotated[list[SilentDevice], _Named] = []
+    not_reached: Annotated[list[NotReached], _Named] = []
+    # of the whole round, the same in each part
+    asked: Count  # addresses
+    answered: Count
+    not_printers: Count = 0
+    packets: Count  # sent and received
+    bytes: Count  # UDP payload + 28 a packet, or 48 for IPv6
+
+    @property
+    def id(self) -> UUID:
+        return uuid5(self.round, f"finished {self.part}")
+
+
+class Segment(Part):
+    network: Text
+    learned_from: Text
+    interface: Text | None = None
+    devices: Count = 0
+
+
+class SegmentsListed(Message):
+    """The networks that a site's gateway and its own interfaces know.
+
+    discovery -> uploader -> ingest.
+    """
+
+    routing_key: ClassVar[str] = "segments.listed.v1"
+
+    round: UUID
+    site: Name | None = None
+    agent: Name
+    listed_at: Instant
+    segments: Annotated[list[Segment], Field(max_length=5000)]
+
+    @property
+    def id(self) -> UUID:
+        return uuid5(self.round, "segments")
+
+
+class CredentialRange(Part):
+    """Which credentials, by name and in order, may be sent to a range of addresses."""
+
+    range: Text
+    credentials: Annotated[list[Name], Field(max_length=20)]
+
+
+class Ask(Part):
+    """A round that a person asks for now; not begun after `until`."""
+
+    id: UUID
+    kind: Literal["search", "read"]
+    until: Instant
+
+
+class Scope(Message):
+    """The whole of what a site shall search and read, and when. hub -> uploader -> discovery.
+
+    The site's ceiling stands above it: what the ceiling does not allow is refused and reported.
+    """
+
+    routing_key: ClassVar[str] = "scope.v1"
+
+    version: Count
+    author: Text
+    changed_at: Instant
+    segments: Annotated[list[Text], Field(max_length=10_000)] = []
+    targets: Annotated[list[Text], Field(max_length=10_000)] = []
+    exclusions: Annotated[list[Text], Field(max_length=10_000)] = []
+    credentials: Annotated[list[CredentialRange], Field(max_length=1000)] = []
+    search_schedule: Text = "0 5 * * mon,thu"  # cron, in time_zone
+    read_schedule: Text = "0 2,8,12,17 * * *"
+    time_zone: Text = "UTC"
+    asks: Annotated[list[Ask], Field(max_length=100)] = []
+
+    @property
+    def id(self) -> UUID:
+        return uuid5(UUID(int=0), f"scope {self.version}")
+
+
+MESSAGES: Mapping[str, type[Message]] = {
+    kind.routing_key: kind
+    for kind in (DeviceFound, MeterRead, ReadFailed, RoundFinished, SegmentsListed, Scope)
+}
+_ADAPTERS: Mapping[str, TypeAdapter[Message]] = {
+    key: TypeAdapter(kind) for key, kind in MESSAGES.items()
+}
+
+
+def decode(routing_key: str, body: bytes) -> Message:
+    """The message that `body` is.
+
+    Raises:
+        MessageError: unknown routing key, over MAX_MESSAGE_BYTES, not JSON, a key twice in one
+            object, a field unknown, missing or out of bounds. One line, no part of the body in it.
+    """
+    adapter = _ADAPTERS.get(routing_key)
+    if adapter is None:
+        raise MessageError(f"no message has the routing key {routing_key[:80]!r}")
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise MessageError(f"{len(body)} bytes; a message has at most {MAX_MESSAGE_BYTES}")
+    try:
+        message = adapter.validate_json(body)
+        json.loads(body, object_pairs_hook=_without_repeats)
+    except ValidationError as error:
+        raise MessageError(_first_fault(error)) from None
+    except (ValueError, RecursionError) as error:
+        raise MessageError(str(error)[:200]) from None
+    return message
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return fields
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(str(step) for step in fault["loc"])[:120]
+    return f"{where}: {fault['msg']}"[:300] if where else str(fault["msg"])[:300]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

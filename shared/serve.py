@@ -1,0 +1,83 @@
+"""Running until SIGTERM, with health, readiness and metrics on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import make_wsgi_app
+
+Problem = Callable[[], str | None]  # what keeps a dependency from working, in words
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+@asynccontextmanager
+async def health(port: int, problems: Iterable[Problem] = ()) -> AsyncIterator[int]:
+    """/healthz, /readyz and /metrics on 127.0.0.1 while the block runs; gives the port.
+
+    /readyz is 503 with one line a dependency that does not work.
+    """
+    checks = list(problems)
+    metrics: Callable[..., Iterable[bytes]] = make_wsgi_app()
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path == "/metrics":
+            return metrics(environ, start_response)
+        if path == "/healthz":
+            faults: list[str] = []
+        elif path == "/readyz":
+            faults = [fault for check in checks if (fault := check())]
+        else:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"not found\n"]
+        start_response(
+            "503 Service Unavailable" if faults else "200 OK",
+            [("Content-Type", "text/plain; charset=utf-8")],
+        )
+        return [("\n".join(faults) or "ok").encode() + b"\n"]
+
+    server = make_server(
+        "127.0.0.1", port, answer, server_class=_Server, handler_class=_QuietHandler
+    )
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+
+
+class _Server(WSGIServer):
+    allow_reuse_address = True
+
+    def server_bind(self) -> None:
+        """Without the reverse look-up of the host's name that the base class does."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name = "localhost"
+        self.server_port = self.server_address[1]
+        self.setup_environ()
+
+
+class _QuietHandler(WSGIRequestHandler):
+    timeout = 5
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base's name)
+        """Health is asked every few seconds; nobody reads that."""

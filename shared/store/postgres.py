@@ -1,0 +1,107 @@
+"""The hub's PostgreSQL: a pool, transactions, and numbered migrations under an advisory lock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+Connection = AsyncConnection[DictRow]
+_MIGRATION_LOCK = 0x70616765  # "page"
+
+
+class StoreError(Exception):
+    """The database could not be reached, or refused; the text says which."""
+
+
+class Store:
+    """Open with `async with open_store(url) as store`."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection in a transaction: commits at the end of the block, rolls back on error.
+
+        Raises: StoreError, where the database does not answer or ends the connection.
+        """
+        try:
+            async with self._pool.connection(timeout=10) as connection:
+                yield connection
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise StoreError(f"database: {_first_line(error)}") from error
+
+    async def problem(self) -> str | None:
+        """What keeps the database from answering, in words; None where it answers."""
+        try:
+            async with self.transaction() as connection:
+                await connection.execute("select 1")
+        except StoreError as error:
+            return str(error)
+        return None
+
+
+@asynccontextmanager
+async def open_store(url: str, *, pool_size: int = 4) -> AsyncIterator[Store]:
+    """A store with its migrations run. Raises: StoreError."""
+    await migrate(url)
+    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=pool_size,
+        open=False,
+        kwargs={"row_factory": dict_row},
+        check=AsyncConnectionPool.check_connection,
+    )
+    await pool.open()
+    try:
+        yield Store(pool)
+    finally:
+        await pool.close(timeout=5)
+
+
+async def migrate(url: str) -> list[str]:
+    """Run the migrations that have not run yet, one at a time, whoever else starts meanwhile.
+
+    Returns their names. Raises: StoreError.
+    """
+    try:
+        async with await AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("select pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
+            await connection.execute(
+                "create table if not exists migration"
+                " (name text primary key, run_at timestamptz not null default now())"
+            )
+            rows = await (await connection.execute("select name from migration")).fetchall()
+            done = {row[0] for row in rows}
+            ran = []
+            for name, sql in _migrations():
+                if name in done:
+                    continue
+                async with connection.transaction():
+                    await connection.execute(sql.encode())
+                    await connection.execute("insert into migration (name) values (%s)", (name,))
+                ran.append(name)
+            return ran
+    except psycopg.Error as error:
+        raise StoreError(f"database: {_first_line(error)}") from error
+
+
+def _migrations() -> list[tuple[str, str]]:
+    folder = resources.files("shared.store") / "migrations"
+    files = sorted(
+        (entry for entry in folder.iterdir() if entry.name.endswith(".sql")),
+        key=lambda entry: entry.name,
+    )
+    return [(entry.name, entry.read_text(encoding="utf-8")) for entry in files]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,1 @@
+"""A private postgres for the tests."""
