@@ -118,6 +118,19 @@ class SpooledTarget(Part):
 Target = SnmpTarget | IppTarget | SpooledTarget
 
 
+class WithheldTarget(Part):
+    """What the uploader puts for a target whose address this site withholds."""
+
+    withheld: Name  # one word a target, which only this site can turn back
+
+    @property
+    def key(self) -> str:
+        return f"withheld:{self.withheld}"
+
+
+ReportedTarget = Target | WithheldTarget
+
+
 def order_id(round_id: UUID, target: Target) -> UUID:
     """The id of the order to read `target` in a round: the same whoever computes it, whenever."""
     return uuid5(round_id, target.key)
@@ -207,7 +220,7 @@ class MeterRead(Message):
     round: UUID
     site: Name | None = None  # refused by the hub where it is not the key's
     agent: Name
-    target: Target
+    target: ReportedTarget
     taken_at: Instant
     device: DeviceIdentity
     profile: Text  # "rfc3805@1": what turned varbinds into meters, and its version
@@ -244,7 +257,7 @@ class ReadFailed(Message):
     round: UUID
     site: Name | None = None
     agent: Name
-    target: Target
+    target: ReportedTarget
     failed_at: Instant
     outcome: Literal["no_answer", "unreadable", "not_a_printer", "refused", "expired", "set_aside"]
     reason: Text  # in words, for a person
@@ -257,13 +270,13 @@ class ReadFailed(Message):
 
 class Order(Part):
     order: UUID
-    target: Target
+    target: ReportedTarget
 
 
 class SilentDevice(Part):
     """A device known from an earlier round that did not answer in this one."""
 
-    target: Target
+    target: ReportedTarget
     last_answered_at: Instant | None = None
     silent_rounds: Count = 1
 
