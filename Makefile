@@ -27,5 +27,5 @@ bench:
 lock:
 	$(COMPILE) $(PRODUCT) -o requirements.lock
 	$(COMPILE) $(PRODUCT) --extra dev -o requirements-dev.lock
-	for s in $(SERVICES); do $(COMPILE) --extra $$s -o requirements-$$s.lock; done
+	for s in $(SERVICES) slim; do $(COMPILE) --extra $$s -o requirements-$$s.lock; done
 	! grep -nE '://|--index-url|--find-links' requirements*.lock

@@ -1,0 +1,127 @@
+"""`./pagetally test`: the peers that the tests need, then the tests.
+
+Options before pytest's own: --checks (lint, types, import contracts first), --slim (each service's
+unit tests in an environment of its own extra), --faults (the long fault matrix).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SERVICES = ("discovery", "poller", "uploader", "ingest", "reporter", "console")
+# what it gives -> the Debian package that holds it
+PEERS = {
+    "/usr/lib/rabbitmq/bin/rabbitmq-server": "rabbitmq-server",
+    "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
+    "/usr/sbin/snmpd": "snmpd",
+    "/usr/bin/tinyproxy": "tinyproxy-bin",
+    "/usr/bin/kubectl": "kubernetes-client",
+    "/usr/sbin/ip": "iproute2",
+    "/usr/bin/git": "git",
+}
+
+
+def main(arguments: list[str]) -> int:
+    install_peers()
+    if "--slim" in arguments:
+        return slim()
+    if "--checks" in arguments:
+        arguments.remove("--checks")
+        if checks() != 0:
+            return 1
+    selection = ["tests"]
+    if "--faults" in arguments:
+        arguments.remove("--faults")
+        os.environ["PAGETALLY_FAULTS"] = "long"
+        selection = ["tests/faults"]
+    if any(not argument.startswith("-") for argument in arguments):
+        selection = []
+    return run(sys.executable, "-m", "pytest", *selection, *arguments)
+
+
+def install_peers() -> None:
+    """Installs what is missing, as root on Debian or Ubuntu; else says what is left out."""
+    missing = [package for path, package in PEERS.items() if not Path(path).exists()]
+    if not missing:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        print(
+            f"left out, not installed here: {', '.join(missing)}; "
+            f"an administrator can: apt-get install {' '.join(missing)}"
+        )
+        return
+    print(f"installing test peers: {' '.join(missing)}", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with without_service_starts():
+        for step in (
+            ["apt-get", "update", "-qq"],
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing],
+        ):
+            done = subprocess.run(
+                step, env=environment, capture_output=True, text=True, check=False
+            )
+            if done.returncode != 0:
+                print(f"{' '.join(step[:2])} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+                return
+
+
+class without_service_starts:  # noqa: N801  (reads as a statement)
+    """No package starts a server of its own while it is installed."""
+
+    policy = Path("/usr/sbin/policy-rc.d")
+
+    def __enter__(self) -> None:
+        self.ours = not self.policy.exists()
+        if self.ours:
+            self.policy.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+            self.policy.chmod(0o755)
+
+    def __exit__(self, *_: object) -> None:
+        if self.ours:
+            self.policy.unlink(missing_ok=True)
+
+
+def checks() -> int:
+    """Lint, format, import contracts, types. Gives 0 where all hold."""
+    tool = Path(sys.executable).parent
+    return (
+        run(str(tool / "ruff"), "check", "--quiet", ".")
+        or run(str(tool / "ruff"), "format", "--quiet", "--check", ".")
+        or run(str(tool / "lint-imports"), "--no-cache")
+        or run(str(tool / "mypy"))
+    )
+
+
+def slim() -> int:
+    """Each service's unit tests where only its own extra and pytest are installed."""
+    for service in SERVICES:
+        folder = Path(tempfile.mkdtemp(prefix=f"pagetally-slim-{service}-"))
+        try:
+            venv.create(folder, with_pip=True)
+            python = str(folder / "bin" / "python")
+            install = (python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes")
+            failed = (
+                run(*install, "-r", f"requirements-{service}.lock")
+                or run(*install, "-r", "requirements-slim.lock")
+                or run(python, "-m", "pytest", "-p", "no:cacheprovider", f"tests/unit/{service}")
+            )
+            if failed:
+                return failed
+        finally:
+            shutil.rmtree(folder)
+    return 0
+
+
+def run(*command: str) -> int:
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,49 @@
+"""Settings: a wrong one is told, and ends with exit 2."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import ServiceSettings, settings_or_exit, unknown_settings
+
+
+class PollerLike(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="POLLER_", frozen=True, extra="forbid")
+
+    timeout_s: float = 2.0
+
+
+def test_a_misspelt_setting_is_told_with_its_likely_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("POLLER_TIMOUT_S", "3")
+
+    with pytest.raises(SystemExit) as stopped:
+        settings_or_exit(PollerLike)
+
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said == "POLLER_TIMOUT_S: unknown setting; did you mean POLLER_TIMEOUT_S?\n"
+
+
+def test_a_value_of_the_wrong_kind_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("POLLER_TIMEOUT_S", "soon")
+
+    with pytest.raises(SystemExit) as stopped:
+        settings_or_exit(PollerLike)
+
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("POLLER_TIMEOUT_S: Input should be a valid number")
+
+
+def test_what_kubernetes_sets_beside_a_service_is_no_setting() -> None:
+    environment = {
+        "POLLER_PORT": "tcp://10.0.0.1:80",
+        "POLLER_SERVICE_HOST": "10.0.0.1",
+        "POLLER_PORT_80_TCP": "tcp://10.0.0.1:80",
+    }
+
+    assert unknown_settings(PollerLike, environment) == []
