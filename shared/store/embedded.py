@@ -27,6 +27,8 @@ import psycopg
 
 from shared.store.binaries import EmbeddedError, reachable, server_version, wheel_binaries
 
+__all__ = ["SERVER_FOLDER", "URL_FILE", "EmbeddedError", "EmbeddedPostgres", "embedded_postgres"]
+
 SERVER_FOLDER = Path("hub", "postgres")  # under the state folder
 URL_FILE = Path("hub", "database-url")  # under the state folder, while a server runs
 _NOBODY = 65534
