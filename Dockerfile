@@ -1,0 +1,18 @@
+# One image a service: docker build --build-arg SERVICE=poller -t pagetally/poller .
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS libraries
+ARG SERVICE
+COPY requirements-${SERVICE}.lock /requirements.lock
+RUN python3 -m venv /venv && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r /requirements.lock
+
+FROM ${BASE}
+ARG SERVICE
+COPY --from=libraries /venv /venv
+WORKDIR /app
+COPY shared shared
+COPY services/__init__.py services/cli.py services/
+COPY services/${SERVICE} services/${SERVICE}
+ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+ENTRYPOINT ["/venv/bin/python", "-P", "-m", "services.cli"]
