@@ -8,15 +8,37 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Annotated
 
 import ifaddr
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-Network = IPv4Network | IPv6Network
-IpAddress = IPv4Address | IPv6Address
+from shared.spans import Network, Span, common, holds, merged, number_of, span_of, without
+
+# What a wide network in the file or a scope may mean without naming it: RFC 1918, RFC 4193
+_PRIVATE = {
+    4: merged(map(span_of, map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))),
+    6: [span_of(ip_network("fc00::/7"))],
+}
+# Everything else must be named, kind by kind; what no row holds is public
+_KINDS = [
+    (span_of(ip_network(text)), kind)
+    for text, kind in (
+        ("0.0.0.0/8", "unspecified"),
+        ("127.0.0.0/8", "loopback"),
+        ("169.254.0.0/16", "link-local"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved or broadcast"),
+        ("::/128", "unspecified"),
+        ("::1/128", "loopback"),
+        ("fe80::/10", "link-local"),
+        ("ff00::/8", "multicast"),
+    )
+]
+_WIDEST_NAMED = 8  # bits of prefix: 0.0.0.0/1 names no public address
 
 
 class OutsideCeilingError(Exception):
@@ -33,7 +55,7 @@ class CeilingFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     networks: list[str] | None = None  # None: the private networks that the box itself is in
-    ports: list[int] = [161]
+    ports: list[Annotated[int, Field(ge=1, le=65535)]] = [161]
     pace: float = Field(default=200.0, gt=0, le=1_000_000)  # sweep datagrams a second, at most
     broadcast: bool = False
     quiet_hours: list[str] = []  # "22:00-05:00", local time
@@ -57,9 +79,25 @@ class Ceiling:
     spooler_hosts: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
 
+    @cached_property
+    def allowed(self) -> list[Span]:
+        """The addresses that may be touched."""
+        return merged(span for network in self.networks for span in _allowed_by(network))
+
     def refusal(self, address: str, port: int) -> str | None:
         """Why a datagram to `address` and `port` may not leave; None where it may."""
-        return _refusal(self, address, port)
+        try:
+            number = number_of(address)
+        except ValueError as error:
+            return str(error)
+        if port not in self.ports:
+            return f"{address}: this site does not allow UDP port {port}"
+        if holds(self.allowed, number):
+            return None
+        kind = _kind(number)
+        if kind:
+            return f"{address}: a {kind} address must be named in this site's ceiling"
+        return f"{address}: outside the networks that this site allows"
 
     def check(self, address: str, port: int) -> None:
         """Raises: OutsideCeilingError."""
@@ -76,53 +114,34 @@ class Ceiling:
         )
 
 
-@lru_cache(maxsize=70_000)
-def _refusal(ceiling: Ceiling, address: str, port: int) -> str | None:
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return f"{address!r} is no IP address"
-    if port not in ceiling.ports:
-        return f"{ip}: this site does not allow UDP port {port}"
-    special = _special(ip)
-    for network in ceiling.networks:
-        if ip.version != network.version or ip not in network:
-            continue
-        if special is None or _special_network(network):
-            return None
-    if special:
-        return f"{ip}: a {special} address must be named in this site's ceiling"
-    return f"{ip}: outside the networks that this site allows"
+def _allowed_by(network: Network) -> list[Span]:
+    span = span_of(network)
+    private = common([span], _PRIVATE[network.version])
+    kind = _kind(span[0])
+    if kind is None or network.prefixlen < _WIDEST_NAMED or kind != _kind(span[1]):
+        return private
+    others = merged(other for other, other_kind in _KINDS if other_kind != kind)
+    return merged([*private, *without([span], others)])
 
 
-def _special(ip: IpAddress) -> str | None:
-    if ip.is_unspecified:
-        return "unspecified"
-    if ip.is_loopback:
-        return "loopback"
-    if ip.is_link_local:
-        return "link-local"
-    if ip.is_multicast or ip == IPv4Address("255.255.255.255"):
-        return "multicast or broadcast"
-    if not ip.is_private:
-        return "public"
-    return None
-
-
-def _special_network(network: Network) -> bool:
-    """Whether the whole of a network is of one special kind (or public), and so was named."""
-    first, last = _special(network.network_address), _special(network.broadcast_address)
-    return first is not None and first == last and network.prefixlen >= 8
+def _kind(number: int) -> str | None:
+    """What an address is that must be named; None for a private one."""
+    if holds(_PRIVATE[4], number) or holds(_PRIVATE[6], number):
+        return None
+    for (first, last), kind in _KINDS:
+        if first <= number <= last:
+            return kind
+    return "public"
 
 
 def own_networks() -> tuple[Network, ...]:
-    """The private networks that this box has an address in, smallest 20 bits wide for IPv4."""
+    """The private networks that this box has an address in."""
     networks: set[Network] = set()
     for adapter in ifaddr.get_adapters():
         for address in adapter.ips:
             text = address.ip[0] if address.is_IPv6 else address.ip
             network = ip_network(f"{text}/{address.network_prefix}", strict=False)
-            if network.is_private and _special(network.network_address) is None:
+            if _kind(span_of(network)[0]) is None and _kind(span_of(network)[1]) is None:
                 networks.add(network)
     return tuple(sorted(networks, key=str))
 
@@ -134,16 +153,7 @@ def load_ceiling(path: Path | None, named: Iterable[Network] = ()) -> Ceiling:
 
     Raises: CeilingFileError.
     """
-    said = CeilingFile()
-    if path is not None and path.exists():
-        try:
-            said = CeilingFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise CeilingFileError(f"{path}: not TOML: {error}") from None
-        except ValidationError as error:
-            fault = error.errors()[0]
-            key = ".".join(str(step) for step in fault["loc"])
-            raise CeilingFileError(f"{path}: {key}: {fault['msg']}") from None
+    said = _read(path) if path is not None and path.exists() else CeilingFile()
     if said.networks is None:
         networks = own_networks()
     else:
@@ -160,3 +170,19 @@ def load_ceiling(path: Path | None, named: Iterable[Network] = ()) -> Ceiling:
         spooler_hosts=tuple(said.spooler_hosts),
         withheld=tuple(said.withheld),
     )
+
+
+def _read(path: Path) -> CeilingFile:
+    try:
+        return CeilingFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise CeilingFileError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CeilingFileError(f"{path}: not TOML: {error}") from None
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(step) for step in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            known = ", ".join(CeilingFile.model_fields)
+            raise CeilingFileError(f"{path}: {key}: unknown key; known are {known}") from None
+        raise CeilingFileError(f"{path}: {key}: {fault['msg']}") from None
