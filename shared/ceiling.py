@@ -85,9 +85,12 @@ class Ceiling:
         return merged(span for network in self.networks for span in _allowed_by(network))
 
     def refusal(self, address: str, port: int) -> str | None:
-        """Why a datagram to `address` and `port` may not leave; None where it may."""
+        """Why a datagram to `address` and `port` may not leave; None where it may.
+
+        A zone (fe80::7%eth0) chooses the interface and changes nothing of this.
+        """
         try:
-            number = number_of(address)
+            number = number_of(address.partition("%")[0] if ":" in address else address)
         except ValueError as error:
             return str(error)
         if port not in self.ports:

@@ -52,7 +52,8 @@ def test_a_network_of_everything_means_the_private_ones(address: str) -> None:
 @pytest.mark.parametrize(
     ("network", "address"),
     [("127.0.0.0/8", "127.20.0.9"), ("8.8.8.0/24", "8.8.8.8"), ("169.254.0.0/16", "169.254.1.1"),
-     ("::1/128", "::1"), ("2001:db8::/64", "2001:db8::7"), ("fe80::/64", "fe80::1")],
+     ("::1/128", "::1"), ("2001:db8::/64", "2001:db8::7"), ("fe80::/64", "fe80::1"),
+     ("fe80::/64", "fe80::1%eth0")],
 )  # fmt: skip
 def test_a_special_or_public_network_may_be_named(network: str, address: str) -> None:
     assert ceiling(network).refusal(address, 161) is None
@@ -82,7 +83,7 @@ def test_only_the_ports_named_are_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "10.0.0", "010.0.0.1", "printer", "10.0.0.1\x00", "fe80::1%lo"]
+    "text", ["", "10.0.0", "010.0.0.1", "printer", "10.0.0.1\x00", "10.0.0.1%lo"]
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     assert "no IP address" in (ceiling("0.0.0.0/0").refusal(text, 161) or "")
