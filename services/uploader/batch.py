@@ -1,0 +1,87 @@
+"""A batch for the hub and what the hub says of it; pure. design.md's hub API, `POST /v1/events`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from services.uploader.spool import Verdict, Waiting
+
+MAX_MESSAGES = 500
+MAX_BYTES = 1_000_000  # before gzip
+BYTES_AROUND = 100  # what stands around a body in the envelope, at most
+_LONGEST_REASON = 500
+
+
+class AnswerError(ValueError):
+    """The hub answered 200 with something that is no answer to a batch."""
+
+
+class Answers(NamedTuple):
+    verdicts: list[Verdict]
+    last: int | None  # the highest number of this spool that the hub knows; None: not said
+
+
+def envelope(
+    spool: UUID, *, first_unsent: int, last: int, sent_at: datetime, messages: Sequence[Waiting]
+) -> bytes:
+    """The JSON of a batch; each body stands in it byte for byte as it was spooled."""
+    parts = [
+        b'{"n":%d,"type":"%s","body":%s}' % (message.n, message.type.encode(), message.body)
+        for message in messages
+    ]
+    head = b'{"spool":"%s","first_unsent":%d,"last":%d,"sent_at":"%s","messages":[' % (
+        str(spool).encode(),
+        first_unsent,
+        last,
+        sent_at.isoformat(timespec="milliseconds").encode(),
+    )
+    return head + b",".join(parts) + b"]}"
+
+
+def read_answers(body: bytes, sent: Collection[int]) -> Answers:
+    """What the hub said of the numbers that were sent; what doesn't fit is left out.
+
+    A number that was not sent, one that is answered in two ways, a status that is none of
+    accepted, duplicate and rejected: such a result counts as not given, so its message goes again.
+
+    Raises: AnswerError, where the body is no JSON object with a list of results.
+    """
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        raise AnswerError("the answer is not JSON") from None
+    if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
+        raise AnswerError("the answer holds no results")
+    given: dict[int, Verdict] = {}
+    contradicted: set[int] = set()
+    for verdict in _fitting(answer["results"]):
+        if verdict.n not in sent:
+            continue
+        if given.setdefault(verdict.n, verdict).state != verdict.state:
+            contradicted.add(verdict.n)
+    last = answer.get("last")
+    return Answers(
+        [verdict for n, verdict in given.items() if n not in contradicted],
+        last if type(last) is int and last < 2**63 else None,
+    )
+
+
+def _fitting(results: list[object]) -> Iterator[Verdict]:
+    for result in results:
+        if not isinstance(result, dict) or type(result.get("n")) is not int:
+            continue
+        if result.get("status") in ("accepted", "duplicate"):
+            yield Verdict(result["n"], "committed", None)
+        elif result.get("status") == "rejected":
+            yield Verdict(result["n"], "rejected", one_line(result.get("reason")))
+
+
+def one_line(text: object) -> str:
+    """A text of the hub's as an operator may see it: short, without control characters."""
+    if not isinstance(text, str) or not text:
+        return "the hub gave no reason"
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_LONGEST_REASON])

@@ -1,0 +1,102 @@
+"""The uploader: events wait in the spool and are carried to the hub; the scope comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from services.uploader.keep import Intake, keep
+from services.uploader.relay import Relay
+from services.uploader.send import Hub, proxy_for, trust
+from services.uploader.settings import SettingError, UploaderSettings, read_key
+from services.uploader.spool import Spool, SpoolError
+from services.uploader.withhold import unknown_fields
+from shared.bus.port import DISCOVERY_SCOPE, UPLOADER_EVENTS, Bus
+from shared.ceiling import CeilingFileError, load_ceiling
+from shared.log import set_up_logs
+from shared.messages import utc_now
+from shared.serve import health, stop_on_signals
+from shared.settings import settings_or_exit
+
+_PREFETCH = 200
+
+
+@asynccontextmanager
+async def uploading(settings: UploaderSettings, bus: Bus) -> AsyncIterator[Relay]:
+    """The uploader at work on `bus` while the block runs.
+
+    Enter before the bus starts, leave after it has stopped.
+
+    Raises: SettingError, SpoolError, CeilingFileError.
+    """
+    withheld = frozenset(load_ceiling(settings.ceiling_file).withheld)
+    for field in unknown_fields(withheld):
+        raise SettingError(f"{settings.ceiling_file}: withheld: a read has no field {field!r}")
+    proxy = settings.proxy.get_secret_value() if settings.proxy else None
+    hub = Hub(
+        settings.hub_url,
+        read_key(settings.key_file),
+        trust=trust(settings.ca_file),
+        proxy=proxy_for(settings.hub_url, proxy),
+    )
+    spool = Spool(settings.spool_file)
+    relay = Relay(
+        spool,
+        hub,
+        publish=bus.publish,
+        now=utc_now,
+        contact_s=settings.contact_s,
+        gather_s=settings.gather_s,
+        keep_days=settings.keep_days,
+    )
+    intake = Intake(spool, stored=relay.wake, now=utc_now)
+    bus.on(
+        UPLOADER_EVENTS,
+        partial(keep, intake=intake, withheld=withheld, salt=spool.salt()),
+        prefetch=_PREFETCH,
+    )
+    try:
+        async with hub, asyncio.TaskGroup() as group:
+            carrying = group.create_task(relay.run())
+            yield relay
+            carrying.cancel()
+    finally:
+        spool.close()
+
+
+async def run(
+    settings: UploaderSettings, bus: Bus | None = None, stopping: asyncio.Event | None = None
+) -> None:
+    """Until `stopping` is set, or SIGTERM where none is given."""
+    bus = bus or _rabbit(settings)
+    stopping = stopping or stop_on_signals()
+    async with (
+        uploading(settings, bus) as relay,
+        health(settings.health_port, [bus.problem, relay.problem]),
+    ):
+        await bus.start()
+        try:
+            await stopping.wait()
+        finally:
+            await bus.stop()
+
+
+def _rabbit(settings: UploaderSettings) -> Bus:
+    from shared.bus.rabbit import RabbitBus  # an agent in one box has no pika
+
+    if settings.bus_url is None:
+        raise SettingError("UPLOADER_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT/VHOST")
+    return RabbitBus(settings.bus_url.get_secret_value(), feeds=[DISCOVERY_SCOPE])
+
+
+def main() -> None:
+    settings = settings_or_exit(UploaderSettings)
+    set_up_logs(settings.log_format, settings.log_level)
+    try:
+        asyncio.run(run(settings))
+    except (SettingError, SpoolError, CeilingFileError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None

@@ -1,0 +1,141 @@
+"""What a site does not let out is taken from a message before it is stored; pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from shared.messages import (
+    DeviceIdentity,
+    IppTarget,
+    Message,
+    MeterRead,
+    NotReached,
+    Order,
+    ReadFailed,
+    ReportedTarget,
+    RoundFinished,
+    SilentDevice,
+    SnmpTarget,
+    SpooledTarget,
+    WithheldTarget,
+)
+
+_HIDDEN = "(withheld)"
+_LONGEST = 1024  # shared.messages.Text
+# RFC 1213, RFC 3805: the rows that a read's own fields come from
+_ROWS: Mapping[str, tuple[str, ...]] = {
+    "description": ("1.3.6.1.2.1.1.1.",),
+    "hostname": ("1.3.6.1.2.1.1.5.",),
+    "location": ("1.3.6.1.2.1.1.6.",),
+    "mac": ("1.3.6.1.2.1.2.2.1.6.",),
+    "address": ("1.3.6.1.2.1.4.20.",),
+    "serial": ("1.3.6.1.2.1.43.5.1.1.17.",),
+}
+M = TypeVar("M", bound=Message)
+Named = TypeVar("Named", Order, SilentDevice)
+
+
+def unknown_fields(withheld: Iterable[str]) -> list[str]:
+    """Of the fields named, those that no read has."""
+    return sorted(set(withheld) - set(DeviceIdentity.model_fields))
+
+
+def withhold(message: Message, withheld: frozenset[str], salt: str) -> Message:
+    """The message without the fields of a read that `withheld` names.
+
+    With "address" the target goes too: a word takes its place that is the same for the same target
+    as long as the salt is, and the address is struck from every reason. SegmentsListed stays as it
+    is: without its networks nobody at the hub could choose one.
+    """
+    if not withheld:
+        return message
+    if isinstance(message, MeterRead):
+        message = _read(message, withheld)
+    if "address" not in withheld:
+        return message
+    if isinstance(message, MeterRead | ReadFailed):
+        hidden = message.model_copy(update={"target": _word(message.target, salt)})
+        return _struck(hidden, _places(message.target))
+    if isinstance(message, RoundFinished):
+        return _round(message, salt)
+    return message
+
+
+def _round(finished: RoundFinished, salt: str) -> RoundFinished:
+    def worded(each: Named) -> Named:
+        return each.model_copy(update={"target": _word(each.target, salt)})
+
+    return finished.model_copy(
+        update={
+            "orders": [worded(each) for each in finished.orders],
+            "silent": [worded(each) for each in finished.silent],
+            "not_reached": [
+                NotReached(
+                    target=_text(each.target, salt),
+                    reason=each.reason.replace(each.target, _HIDDEN)[:_LONGEST],
+                )
+                for each in finished.not_reached
+            ],
+        }
+    )
+
+
+def _read(read: MeterRead, withheld: frozenset[str]) -> MeterRead:
+    values = {getattr(read.device, field) for field in withheld} - {None, ""}
+    spellings = {spelling for value in values for spelling in _spellings(value)}
+    rows = tuple(row for field in withheld for row in _ROWS.get(field, ()))
+    return read.model_copy(
+        update={
+            "device": read.device.model_copy(update=dict.fromkeys(withheld)),
+            "varbinds": {
+                oid: varbind
+                for oid, varbind in read.varbinds.items()
+                if not oid.startswith(rows)
+                and not (isinstance(varbind[1], str) and varbind[1] in spellings)
+            },
+        }
+    )
+
+
+def _spellings(value: str) -> tuple[str, ...]:
+    """How a varbind may hold a field's value: as text, as its octets in hex, as a MAC in hex."""
+    return (value, value.encode().hex(), value.replace(":", "").lower())
+
+
+def _struck(message: M, places: Iterable[str]) -> M:
+    """The message with where its target is struck from the texts that are made for people."""
+
+    def strike(text: str) -> str:
+        for place in places:
+            text = text.replace(place, _HIDDEN)
+        return text[:_LONGEST]
+
+    fields: dict[str, Any] = {}
+    if isinstance(message, ReadFailed):
+        fields = {"reason": strike(message.reason), "tried": [strike(t) for t in message.tried]}
+    elif isinstance(message, MeterRead) and message.no_meters_because:
+        fields = {"no_meters_because": strike(message.no_meters_because)}
+    return message.model_copy(update=fields)
+
+
+def _places(target: ReportedTarget) -> tuple[str, ...]:
+    if isinstance(target, SnmpTarget):
+        return (target.snmp,)
+    if isinstance(target, IppTarget):
+        host = urlsplit(target.ipp).hostname
+        return (target.ipp, host) if host else (target.ipp,)
+    if isinstance(target, SpooledTarget):
+        return (target.spooled.port_name, target.spooled.host)
+    return ()
+
+
+def _word(target: ReportedTarget, salt: str) -> WithheldTarget:
+    return WithheldTarget(withheld=_text(target.key, salt))
+
+
+def _text(key: str, salt: str) -> str:
+    return hmac.new(salt.encode(), key.encode(), hashlib.sha256).hexdigest()[:16]
