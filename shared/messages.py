@@ -48,12 +48,19 @@ def _address(text: str) -> str:
     return str(ip_address(text))
 
 
+def _utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the years 1 to 9999 in UTC") from None
+
+
 Text = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_storable)]
 LongText = Annotated[str, StringConstraints(max_length=8192), AfterValidator(_storable)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Address = Annotated[str, StringConstraints(max_length=64), AfterValidator(_address)]
 Oid = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]{0,9})){1,127}$")]
-Instant = Annotated[AwareDatetime, AfterValidator(lambda instant: instant.astimezone(UTC))]
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
 Count = Annotated[int, Field(strict=True, ge=0, le=_INT64_MAX)]
 Integer = Annotated[int, Field(strict=True, ge=-_INT64_MAX - 1, le=_INT64_MAX)]
 MeterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -300,8 +307,8 @@ class RoundFinished(Message):
     site: Name | None = None
     agent: Name
     kind: Literal["search", "read", "asked"]
-    part: Annotated[int, Field(ge=1)]
-    parts: Annotated[int, Field(ge=1)]
+    part: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+    parts: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
     started_at: Instant
     finished_at: Instant
     interrupted: bool = False  # closed because its deadline had passed

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, errors
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 Connection = AsyncConnection[DictRow]
 _MIGRATION_LOCK = 0x70616765  # "page"
+_SESSION = (
+    "set timezone to 'UTC'; set lock_timeout to '15s'; set statement_timeout to '120s';"
+    " set idle_in_transaction_session_timeout to '120s'"
+)
 
 
 class StoreError(Exception):
     """The database could not be reached, or refused; the text says which."""
+
+
+class RefusedError(StoreError):
+    """The database refused what a row holds; asking again would not help."""
 
 
 class Store:
@@ -57,7 +65,8 @@ async def open_store(url: str, *, pool_size: int = 4) -> AsyncIterator[Store]:
         min_size=1,
         max_size=pool_size,
         open=False,
-        kwargs={"row_factory": dict_row},
+        kwargs={"row_factory": dict_row, "connect_timeout": 10},
+        configure=_begin_session,
         check=AsyncConnectionPool.check_connection,
     )
     await pool.open()
@@ -67,13 +76,44 @@ async def open_store(url: str, *, pool_size: int = 4) -> AsyncIterator[Store]:
         await pool.close(timeout=5)
 
 
+@asynccontextmanager
+async def savepoint(connection: Connection) -> AsyncIterator[None]:
+    """What the block did is undone where it fails.
+
+    Raises: RefusedError, for a value out of range or too large for its column or index.
+    """
+    try:
+        async with connection.transaction():
+            yield
+    except (
+        psycopg.DataError,
+        errors.CheckViolation,
+        errors.NotNullViolation,
+        errors.ProgramLimitExceeded,
+    ) as error:
+        raise RefusedError(f"database: {_first_line(error)}") from error
+
+
+async def copy_rows(
+    connection: Connection, table: str, columns: str, rows: Iterable[Sequence[object]]
+) -> None:
+    """Append rows; `columns` as SQL names them, "a, b"."""
+    async with connection.cursor() as cursor:
+        statement = f"copy {table} ({columns}) from stdin".encode()
+        async with cursor.copy(statement) as copy:
+            for row in rows:
+                await copy.write_row(row)
+
+
 async def migrate(url: str) -> list[str]:
     """Run the migrations that have not run yet, one at a time, whoever else starts meanwhile.
 
     Returns their names. Raises: StoreError.
     """
     try:
-        async with await AsyncConnection.connect(url, autocommit=True) as connection:
+        async with await AsyncConnection.connect(
+            url, autocommit=True, connect_timeout=10
+        ) as connection:
             await connection.execute("select pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
             await connection.execute(
                 "create table if not exists migration"
@@ -92,6 +132,11 @@ async def migrate(url: str) -> list[str]:
             return ran
     except psycopg.Error as error:
         raise StoreError(f"database: {_first_line(error)}") from error
+
+
+async def _begin_session(connection: AsyncConnection[Any]) -> None:
+    await connection.execute(_SESSION)
+    await connection.commit()
 
 
 def _migrations() -> list[tuple[str, str]]:

@@ -69,19 +69,6 @@ create table message (
     primary key (site_id, ledger_no, received_at)
 ) partition by range (received_at);
 
-create table message_other partition of message default;
-
-create function message_month(at timestamptz) returns void language plpgsql as $$
-declare
-    first timestamptz := date_trunc('month', at at time zone 'UTC') at time zone 'UTC';
-    after timestamptz := (date_trunc('month', at at time zone 'UTC') + interval '1 month') at time zone 'UTC';
-    part text := 'message_' || to_char(first at time zone 'UTC', 'YYYY_MM');
-begin
-    if to_regclass(part) is null then
-        execute format('create table %I partition of message for values from (%L) to (%L)', part, first, after);
-    end if;
-end $$;
-
 create function refuse_change() returns trigger language plpgsql as $$
 begin
     raise exception 'table % is append-only', tg_table_name;
@@ -91,6 +78,28 @@ create trigger message_append_only before update or delete on message
     for each row execute function refuse_change();
 create trigger message_no_truncate before truncate on message
     for each statement execute function refuse_change();
+
+create table message_other partition of message default;
+create trigger message_no_truncate before truncate on message_other
+    for each statement execute function refuse_change();
+
+-- makes the partition of the month that `at` is in; partitions inherit row triggers only
+create function message_month(at timestamptz) returns void language plpgsql as $$
+declare
+    first timestamptz := date_trunc('month', at at time zone 'UTC') at time zone 'UTC';
+    after timestamptz := (date_trunc('month', at at time zone 'UTC') + interval '1 month') at time zone 'UTC';
+    part text := 'message_' || to_char(first at time zone 'UTC', 'YYYY_MM');
+begin
+    if to_regclass(part) is not null then
+        return;
+    end if;
+    perform pg_advisory_xact_lock(hashtext('message_month'));
+    if to_regclass(part) is null then
+        execute format('create table %I partition of message for values from (%L) to (%L)', part, first, after);
+        execute format('create trigger message_no_truncate before truncate on %I'
+            ' for each statement execute function refuse_change()', part);
+    end if;
+end $$;
 
 -- idempotency: one row an id that the hub has committed
 create table outcome (
@@ -257,11 +266,13 @@ create table round (
 create table round_name (
     site_id bigint not null,
     round_id uuid not null,
+    part integer not null,
     kind text not null check (kind in ('order', 'silent', 'not_reached')),
+    position integer not null,
     target text not null,
     order_id uuid,
     note text,
-    primary key (site_id, round_id, kind, target)
+    primary key (site_id, round_id, part, kind, position)
 );
 
 -- ---- whose read it is: beside the read, so that no merge or move touches one ------------------
@@ -271,6 +282,7 @@ create table device (
     customer_id bigint not null references customer,
     key text not null,                 -- 'serial MAKER SERIAL', or 'mac SITE aa:bb:…' without one
     first_read_at timestamptz not null,
+    held_because text,                 -- two live devices show this key: its reads wait for a person
     unique (customer_id, key)
 );
 

@@ -1,0 +1,17 @@
+-- What reports and the console ask for.
+
+create index read_taken on read (site_id, taken_at);
+create index report_customer on report (customer_id, made_at);
+create index delivery_due on delivery (next_try_at) where state in ('waiting', 'sending');
+
+-- a read with whose it is and its meters in three arrays of one order (null: it has none)
+create view placed_read as
+    select r.*, s.name as site, s.customer_id, e.device_id, e.held_because,
+        m.names, m.amounts, m.units
+    from read r
+    join site s on s.id = r.site_id
+    join evidence e on e.site_id = r.site_id and e.read_id = r.id
+    left join lateral (
+        select array_agg(name) as names, array_agg(value) as amounts, array_agg(unit) as units
+        from meter where site_id = r.site_id and read_id = r.id
+    ) m on true;

@@ -1,0 +1,335 @@
+"""What a report is made from: devices, their reads, what is held, what rounds did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from shared.store.postgres import Connection
+
+_READS_AT_ONCE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRead:
+    """A read's meters and what decides whether two reads count the same thing."""
+
+    id: UUID
+    site_id: int
+    taken_at: datetime
+    profile: str
+    meters: Mapping[str, int]
+    units: Mapping[str, str]
+    basis: str | None = None
+    large_counts: int | None = None
+    no_meters_because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOrigin:
+    """Which device a read says that it is of, and how it came."""
+
+    site: str
+    agent: str
+    target: str
+    make: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    mac: str | None = None
+    hostname: str | None = None
+    address: str | None = None
+    asset_tag: str | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRead:
+    """The newest of the reads that are no device's yet, of one serial, MAC or target."""
+
+    read: StoredRead
+    origin: ReadOrigin
+    because: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundCounts:
+    """What the rounds of a time did: found is read + failed."""
+
+    rounds: int = 0
+    interrupted: int = 0
+    found: int = 0
+    read: int = 0
+    failed: int = 0
+    packets: int = 0  # of searches, both ways
+    bytes: int = 0
+    silent: int = 0  # known devices that did not answer in a site's last round
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    id: int
+    name: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    id: int
+    customer: Customer
+    cron: str
+    since: datetime  # made, or last due: what was due later has no report yet
+
+
+async def customer_named(connection: Connection, name: str) -> Customer | None:
+    rows = await connection.execute(
+        "select id, name, time_zone as zone from customer where name = %s", (name,)
+    )
+    row = await rows.fetchone()
+    return Customer(**row) if row else None
+
+
+async def customer_names(connection: Connection, limit: int = 20) -> list[str]:
+    rows = await connection.execute("select name from customer order by name limit %s", (limit,))
+    return [row["name"] for row in await rows.fetchall()]
+
+
+async def schedules(connection: Connection) -> list[Schedule]:
+    """All schedules. An occasion of one is "schedule ID due 2026-11-01T06:00Z"."""
+    rows = await connection.execute(
+        """
+        select s.id, s.cron, s.created_at, c.id as customer_id, c.name, c.time_zone,
+            (select max(split_part(r.occasion, ' ', 4)) from report r
+             where r.customer_id = c.id and r.occasion like 'schedule ' || s.id || ' due %')
+                as last_due
+        from schedule s join customer c on c.id = s.customer_id order by s.id
+        """
+    )
+    return [
+        Schedule(
+            id=row["id"],
+            customer=Customer(row["customer_id"], row["name"], row["time_zone"]),
+            cron=row["cron"],
+            since=datetime.fromisoformat(row["last_due"]) if row["last_due"] else row["created_at"],
+        )
+        for row in await rows.fetchall()
+    ]
+
+
+# -- what is reported -------------------------------------------------------------------------
+
+
+async def one_snapshot(connection: Connection) -> None:
+    """All queries of this transaction see the same rows; call it first."""
+    await connection.execute("set transaction isolation level repeatable read, read only")
+
+
+async def devices_of(
+    connection: Connection, customer_id: int, start: datetime, end: datetime
+) -> set[int]:
+    """The customer's devices that were known by `end`, less those taken away before `start`."""
+    rows = await connection.execute(
+        """
+        select d.id from device d
+        where d.customer_id = %(customer)s and d.first_read_at <= %(end)s
+            and (not exists (select from assignment a where a.device_id = d.id)
+                or exists (select from assignment a where a.device_id = d.id
+                    and a.from_at < %(end)s and a.to_at > %(start)s))
+        """,
+        {"customer": customer_id, "start": start, "end": end},
+    )
+    return {row["id"] for row in await rows.fetchall()}
+
+
+async def device_reads(
+    connection: Connection,
+    customer_id: int,
+    devices: set[int],
+    start: datetime,
+    end: datetime,
+    look_back: timedelta,
+) -> AsyncIterator[tuple[int, list[StoredRead]]]:
+    """Each device with its reads from `look_back` before `start` to `end`, by device and time.
+
+    A device that was not read in the look-back has the last read before it too, so that the
+    opening read is always among them.
+    """
+    earlier = await _last_before(connection, customer_id, devices, start, look_back)
+    rows = connection.cursor(name="device_reads")
+    rows.itersize = _READS_AT_ONCE
+    await rows.execute(
+        """
+        select device_id, id, site_id, taken_at, profile, basis, large_counts, no_meters_because,
+            names, amounts, units
+        from placed_read
+        where customer_id = %(customer)s and taken_at > %(from)s and taken_at <= %(end)s
+            and device_id = any(%(devices)s)
+        order by device_id, taken_at, id
+        """,
+        {
+            "customer": customer_id,
+            "from": start - look_back,
+            "end": end,
+            "devices": list(devices),
+        },
+    )
+    unread = set(devices)
+    device, reads = None, list[StoredRead]()
+    async for row in rows:
+        if row["device_id"] != device:
+            if device is not None:
+                yield device, reads
+            device = row["device_id"]
+            unread.discard(device)
+            reads = earlier.get(device, []).copy()
+        reads.append(_read(row))
+    if device is not None:
+        yield device, reads
+    for device in sorted(unread):
+        yield device, earlier.get(device, [])
+
+
+async def _last_before(
+    connection: Connection,
+    customer_id: int,
+    devices: set[int],
+    start: datetime,
+    look_back: timedelta,
+) -> dict[int, list[StoredRead]]:
+    """The last read with meters before `start` of each device that has none in the look-back."""
+    rows = await connection.execute(
+        """
+        with quiet as (
+            select device_id from unnest(%(devices)s::bigint[]) as device_id
+            except
+            select device_id from placed_read
+            where customer_id = %(customer)s
+                and taken_at > %(from)s and taken_at <= %(start)s and names is not null
+        )
+        select last.* from quiet
+        cross join lateral (
+            select * from placed_read p
+            where p.device_id = quiet.device_id and taken_at <= %(start)s and names is not null
+                and taken_at >= timestamptz '2000-01-01 00:00Z'  -- an agent's clock was not set
+            order by taken_at desc, id desc limit 1
+        ) last
+        """,
+        {
+            "customer": customer_id,
+            "devices": list(devices),
+            "start": start,
+            "from": start - look_back,
+        },
+    )
+    return {row["device_id"]: [_read(row)] for row in await rows.fetchall()}
+
+
+async def read_origins(
+    connection: Connection, reads: Sequence[StoredRead]
+) -> dict[UUID, ReadOrigin]:
+    rows = await connection.execute(
+        """
+        select r.id, s.name as site, r.agent, r.target, r.make, r.model, r.serial, r.mac,
+            r.hostname, r.address, r.asset_tag, r.location
+        from unnest(%s::bigint[], %s::uuid[]) as wanted (site_id, id)
+        join read r on r.site_id = wanted.site_id and r.id = wanted.id
+        join site s on s.id = r.site_id
+        """,
+        ([read.site_id for read in reads], [read.id for read in reads]),
+    )
+    return {row["id"]: _origin(row) for row in await rows.fetchall()}
+
+
+async def read_sources(
+    connection: Connection, reads: Sequence[StoredRead]
+) -> dict[UUID, dict[str, list[str]]]:
+    """Which OIDs each meter of a read came from; from the messages as they were received."""
+    rows = await connection.execute(
+        """
+        select m.id, m.body
+        from unnest(%s::bigint[], %s::uuid[]) as wanted (site_id, id)
+        join outcome o on o.site_id = wanted.site_id and o.id = wanted.id
+        join message m on m.site_id = o.site_id and m.ledger_no = o.ledger_no and m.id = o.id
+        """,
+        ([read.site_id for read in reads], [read.id for read in reads]),
+    )
+    return {row["id"]: json.loads(row["body"]).get("sources", {}) for row in await rows.fetchall()}
+
+
+async def held_reads(
+    connection: Connection, customer_id: int, start: datetime, end: datetime, limit: int
+) -> list[HeldRead]:
+    rows = await connection.execute(
+        """
+        select distinct on (site_id, coalesce(serial, mac, target)) *,
+            count(*) over (partition by site_id, coalesce(serial, mac, target)) as times
+        from placed_read
+        where customer_id = %(customer)s and taken_at > %(start)s and taken_at <= %(end)s
+            and held_because is not null
+        order by site_id, coalesce(serial, mac, target), taken_at desc, id
+        limit %(limit)s
+        """,
+        {"customer": customer_id, "start": start, "end": end, "limit": limit},
+    )
+    return [
+        HeldRead(_read(row), _origin(row), row["held_because"], row["times"])
+        for row in await rows.fetchall()
+    ]
+
+
+async def round_counts(
+    connection: Connection, customer_id: int, start: datetime, end: datetime
+) -> RoundCounts:
+    rows = await connection.execute(
+        """
+        with rounds as (
+            select * from round
+            where site_id in (select id from site where customer_id = %(customer)s)
+                and started_at > %(start)s and started_at <= %(end)s
+        ), latest as (
+            select distinct on (site_id) site_id, id from rounds
+            where kind <> 'asked' order by site_id, started_at desc, id
+        ), orders as (
+            select n.order_id, o.outcome from rounds
+            join round_name n on n.site_id = rounds.site_id and n.round_id = rounds.id
+                and n.kind = 'order'
+            left join order_outcome o on o.site_id = n.site_id and o.order_id = n.order_id
+        )
+        select (select count(*) from rounds) as rounds,
+            (select count(*) from rounds where interrupted) as interrupted,
+            (select coalesce(sum(packets), 0)::bigint from rounds) as packets,
+            (select coalesce(sum(bytes), 0)::bigint from rounds) as bytes,
+            (select count(*) from latest
+             join round_name n on n.site_id = latest.site_id and n.round_id = latest.id
+             where n.kind = 'silent') as silent,
+            (select count(*) from orders) as found,
+            (select count(*) from orders where outcome = 'read') as read,
+            (select count(*) from orders where outcome = 'failed') as failed
+        """,
+        {"customer": customer_id, "start": start, "end": end},
+    )
+    row = await rows.fetchone()
+    return RoundCounts(**row) if row else RoundCounts()
+
+
+def _read(row: Mapping[str, Any]) -> StoredRead:
+    names = row["names"] or []
+    return StoredRead(
+        id=row["id"],
+        site_id=row["site_id"],
+        taken_at=row["taken_at"],
+        profile=row["profile"],
+        meters=dict(zip(names, row["amounts"] or [], strict=True)),
+        units=dict(zip(names, row["units"] or [], strict=True)),
+        basis=row["basis"],
+        large_counts=row["large_counts"],
+        no_meters_because=row["no_meters_because"],
+    )
+
+
+def _origin(row: Mapping[str, Any]) -> ReadOrigin:
+    return ReadOrigin(**{name: row[name] for name in ReadOrigin.__slots__})
