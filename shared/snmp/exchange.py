@@ -1,0 +1,114 @@
+"""Which datagram answers which question: by a random 31-bit request id and by its source."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from shared.ceiling import Ceiling
+from shared.snmp.port import NoAnswerError, Traffic
+from shared.snmp.udp import UdpSocket, canonical, datagram_bytes
+from shared.snmp.wire import RESPONSE, SnmpMessage, WireError, decode
+
+Answer = SnmpMessage | WireError
+
+
+@dataclass
+class Strays:
+    """Datagrams that came and answered nothing."""
+
+    elsewhere: int = 0  # an open request's id, but not from where it was sent
+    late: int = 0  # no open request's id: late, doubled or made up
+    malformed: int = 0
+
+
+@dataclass(eq=False)
+class Waiting:
+    """One open request. `stray` says in words what came instead of an answer."""
+
+    source: tuple[str, int]
+    traffic: Traffic
+    future: asyncio.Future[Answer] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    stray: str = ""
+
+    async def answer(self, timeout_s: float) -> Answer | None:
+        """What came within the time; None for silence. After a WireError it may be asked again."""
+        await asyncio.wait([self.future], timeout=timeout_s)
+        if not self.future.done():
+            return None
+        came = self.future.result()
+        self.future = asyncio.get_running_loop().create_future()
+        return came
+
+    def give(self, answer: Answer, payload_length: int) -> None:
+        self.traffic.packets_in += 1
+        self.traffic.bytes_in += datagram_bytes(payload_length, self.source[0])
+        if not self.future.done():
+            self.future.set_result(answer)
+
+
+class Exchange:
+    """The sockets and open requests of all sessions."""
+
+    def __init__(self, ceiling: Ceiling, *, timeout_s: float, tries: int, max_open: int) -> None:
+        self.timeout_s = timeout_s
+        self.tries = tries
+        self.slots = asyncio.Semaphore(max_open)
+        self.strays = Strays()
+        self.udp = UdpSocket(ceiling, self._received)
+        self._open: dict[int, Waiting] = {}
+
+    def close(self) -> None:
+        self.udp.close()
+
+    @contextmanager
+    def waiting(self, address: str, port: int, traffic: Traffic) -> Iterator[tuple[int, Waiting]]:
+        """A request id, and what is waited for under it while the block runs."""
+        request_id = secrets.randbits(31)
+        while request_id in self._open:
+            request_id = secrets.randbits(31)
+        waiting = self._open[request_id] = Waiting((canonical(address), port), traffic)
+        try:
+            yield request_id, waiting
+        finally:
+            del self._open[request_id]
+
+    async def send(self, payload: bytes, address: str, port: int, traffic: Traffic) -> None:
+        """Raises: OutsideCeilingError; NoAnswerError where the system will not send it."""
+        try:
+            while not self.udp.send(payload, address, port):
+                await self.udp.writable()
+        except OSError as error:
+            raise NoAnswerError(f"{address}: nothing can be sent there: {error.strerror}") from None
+        traffic.packets_out += 1
+        traffic.bytes_out += datagram_bytes(len(payload), address)
+
+    def _received(self, payload: bytes, address: str, port: int) -> None:
+        source = (address, port)
+        try:
+            answer = decode(payload)
+        except WireError as error:
+            self.strays.malformed += 1
+            fault = WireError(f"answered with {len(payload)} octets that are not SNMP: {error}")
+            for waiting in self._open_to(source):
+                waiting.give(fault, len(payload))
+            return
+        asked = self._open.get(answer.request_id)
+        if asked is None or answer.pdu != RESPONSE:
+            self.strays.late += 1
+            for waiting in self._open_to(source):
+                waiting.stray = "an answer to no open request came"
+        elif asked.source != source:
+            self.strays.elsewhere += 1
+            asked.stray = f"an answer came from {address} port {port} instead"
+        else:
+            asked.give(answer, len(payload))
+
+    def _open_to(self, source: tuple[str, int]) -> list[Waiting]:
+        """Looked for among all that are open, as it is needed for strays alone."""
+        return [waiting for waiting in self._open.values() if waiting.source == source]

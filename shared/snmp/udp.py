@@ -1,0 +1,161 @@
+"""The one place from which an SNMP datagram leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
+
+from shared.ceiling import Ceiling
+from shared.snmp.port import Traffic
+
+RECEIVE_BUFFER_BYTES = 8 * 2**20  # 65,536 answers at once were lost by less (a /16, all alive)
+_MAX_DATAGRAM = 65_535
+_DRAIN = 64  # datagrams read before the loop may do something else
+_SO_RCVBUFFORCE = 33  # linux/socket.h: over net.core.rmem_max, where this process may
+_FULL = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
+
+Received = Callable[[bytes, str, int], None]  # payload, source address, source port
+
+
+def datagram_bytes(payload_length: int, address: str) -> int:
+    """Octets on the network: with the IP and UDP headers, without the link's."""
+    return payload_length + (48 if ":" in address else 28)
+
+
+def canonical(address: str) -> str:
+    """An address as the source of its answers will be written.
+
+    Text that is no IP address stays as it is: the ceiling refuses it at the socket.
+    """
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    if ip.version == 6 and ip.scope_id:
+        with suppress(OSError):  # no such interface: the socket will say so
+            return _scoped(str(ip).partition("%")[0], _interface_index(ip.scope_id))
+    return str(ip)
+
+
+class UdpSocket:
+    """One socket an address family, opened when first needed; both give to one callback.
+
+    `traffic` counts every datagram that left or came, whoever it was for. To be closed, in the
+    loop that it was used in.
+    """
+
+    def __init__(self, ceiling: Ceiling, received: Received) -> None:
+        self.ceiling = ceiling
+        self.traffic = Traffic()
+        self._received = received
+        self._sockets: dict[socket.AddressFamily, socket.socket] = {}
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        for opened in self._sockets.values():
+            loop.remove_reader(opened)
+            loop.remove_writer(opened)
+            opened.close()
+        self._sockets.clear()
+        self._room.set()
+
+    @property
+    def receive_buffer_bytes(self) -> int:
+        """What the system granted of RECEIVE_BUFFER_BYTES; 0 before the first datagram."""
+        sizes = (
+            opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # Linux doubles it
+            for opened in self._sockets.values()
+        )
+        return min(sizes, default=0)
+
+    def send(self, payload: bytes, address: str, port: int) -> bool:
+        """Send one datagram now; False where the send buffer is full (then await `writable`).
+
+        `address` is an IP address, for IPv6 with a zone where it is link-local (fe80::7%eth0).
+
+        Raises:
+            OutsideCeilingError: before anything leaves.
+            OSError: the system will not send it: no route, no such interface, too long.
+        """
+        self.ceiling.check(address, port)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        outgoing = self._sockets.get(family) or self._open(family)
+        try:
+            outgoing.sendto(payload, _destination(address, port))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            self._room.clear()
+            asyncio.get_running_loop().add_writer(outgoing, self._writable_again, outgoing)
+            return False
+        self.traffic.packets_out += 1
+        self.traffic.bytes_out += datagram_bytes(len(payload), address)
+        return True
+
+    async def writable(self) -> None:
+        """Returns when a datagram that `send` did not take may be tried again."""
+        await asyncio.sleep(0.001)  # ENOBUFS comes from below the socket, which looks writable
+        await self._room.wait()
+
+    def _writable_again(self, outgoing: socket.socket) -> None:
+        asyncio.get_running_loop().remove_writer(outgoing)
+        self._room.set()
+
+    def _open(self, family: socket.AddressFamily) -> socket.socket:
+        opened = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            opened.setblocking(False)
+            if family == socket.AF_INET6:
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            elif self.ceiling.broadcast:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            try:
+                opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+            except OSError:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            opened.bind(("", 0))
+            asyncio.get_running_loop().add_reader(opened, self._drain, opened)
+        except OSError:
+            opened.close()
+            raise
+        self._sockets[family] = opened
+        return opened
+
+    def _drain(self, opened: socket.socket) -> None:
+        for _ in range(_DRAIN):
+            try:
+                payload, source = opened.recvfrom(_MAX_DATAGRAM)
+            except OSError:  # nothing left, or an ICMP error about a datagram sent before
+                return
+            address, port = source[0], source[1]
+            if len(source) == 4:
+                address = _scoped(address.partition("%")[0], source[3])
+            self.traffic.packets_in += 1
+            self.traffic.bytes_in += datagram_bytes(len(payload), address)
+            self._received(payload, address, port)
+
+
+def _destination(address: str, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    if ":" not in address:
+        return address, port
+    host, _, zone = address.partition("%")
+    return host, port, 0, _interface_index(zone) if zone else 0
+
+
+def _interface_index(zone: str) -> int:
+    return int(zone) if zone.isdigit() else socket.if_nametoindex(zone)
+
+
+def _scoped(address: str, interface_index: int) -> str:
+    if not interface_index:
+        return address
+    try:
+        return f"{address}%{socket.if_indextoname(interface_index)}"
+    except OSError:
+        return f"{address}%{interface_index}"

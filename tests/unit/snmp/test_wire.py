@@ -1,0 +1,223 @@
+"""The codec: what goes in comes out, pysnmp's codec agrees, and nothing but WireError is raised."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+
+from shared.snmp.port import Varbind
+from shared.snmp.wire import (
+    GET,
+    GETBULK,
+    RESPONSE,
+    V2C,
+    SnmpMessage,
+    WireError,
+    decode,
+    encode,
+    encode_request,
+)
+from tests.unit.snmp.messages import messages
+from tests.unit.snmp.pysnmp_codec import decode_with_pysnmp, encode_with_pysnmp
+
+SYS_DESCR = "1.3.6.1.2.1.1.1.0"
+
+
+def response(*varbinds: Varbind) -> SnmpMessage:
+    return SnmpMessage(V2C, b"public", RESPONSE, 0x1234567, 0, 0, list(varbinds))
+
+
+@settings(max_examples=1000, deadline=None, database=None)
+@given(messages)
+def test_our_codec_and_pysnmps_agree_both_ways(message: SnmpMessage) -> None:
+    ours = encode(message)
+
+    assert decode(ours) == message
+    assert decode_with_pysnmp(ours) == message
+    assert decode(encode_with_pysnmp(message)) == message
+
+
+def test_a_request_is_the_octets_that_rfc_1157_gives() -> None:
+    assert encode_request(V2C, b"public", GET, 1, ["1.3.6.1.2.1.1.1.0"]) == bytes.fromhex(
+        "3026 020101 0406 7075626c6963"
+        "a019 020101 020100 020100 300e 300c 0608 2b06010201010100 0500"
+    )
+
+
+def test_max_repetitions_stand_in_the_third_field_of_a_getbulk() -> None:
+    asked = decode(encode_request(V2C, b"x", GETBULK, 7, ["1.3.6"], max_repetitions=12))
+
+    assert (asked.pdu, asked.error_status, asked.error_index) == (GETBULK, 0, 12)
+
+
+@pytest.mark.parametrize(
+    ("tag", "content", "value"),
+    [
+        (0x02, "ff", -1),
+        (0x02, "80000000", -(2**31)),
+        (0x02, "0000000005", 5),  # more octets than needed: X.690 forbids it, agents do it
+        (0x41, "00ffffffff", 2**32 - 1),
+        (0x41, "ffffffff", 2**32 - 1),  # its sign octet left out
+        (0x43, "80000000", 2**31),
+        (0x46, "00ffffffffffffffff", 2**64 - 1),
+        (0x46, "ffffffffffffffff", 2**64 - 1),
+    ],
+)
+def test_a_number_is_read_at_its_width(tag: int, content: str, value: int) -> None:
+    octets = bytes.fromhex(content)
+
+    [varbind] = decode(with_value(bytes([tag, len(octets)]) + octets)).varbinds
+
+    assert varbind.value == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0200",  # an integer without octets
+        "02050100000000",  # Integer32 over 31 bits
+        "410100ff",  # one octet too many in the varbind
+        "4101ff",  # a Counter32 below 0
+        "41050100000000",  # a Counter32 over 32 bits
+        "420a00000000000000000001",  # ten octets
+        "4609010000000000000000",  # a Counter64 over 64 bits
+        "40037f0000",  # an IpAddress of three octets
+        "050100",  # a Null that holds something
+        "820100",  # an endOfMibView that holds something
+        "0600",  # an OID without octets
+        "060180",  # an OID that ends within a number
+        "06032b8001",  # a number that begins with 0x80
+        "06062b9f8080807f",  # a number over 32 bits
+        "0681812b" + "01" * 128,  # 130 numbers
+        "2403040161",  # a constructed OctetString
+        "0480610000",  # an indefinite length
+        "0485000000000161",  # a length in five octets
+        "04ff61",  # the reserved length
+        "0402 61",  # a length that lies
+        "0484ffffffff61",  # a length that lies by 4 GB
+        "1f8101020161",  # a tag in two octets
+        "450100",  # a type that no longer is one
+        "",
+        "04",
+    ],
+)
+def test_a_value_that_is_wrong_is_a_wire_error(value: str) -> None:
+    with pytest.raises(WireError):
+        decode(with_value(bytes.fromhex(value)))
+
+
+@pytest.mark.parametrize("version", [-1, 2, 3, 2**31 - 1])
+def test_other_versions_are_not_read(version: int) -> None:
+    with pytest.raises(WireError, match="version"):
+        decode(encode(response()._replace(version=version)))
+
+
+@pytest.mark.parametrize("pdu", [0xA3, 0xA4, 0xA6, 0xA7, 0xA8, 0x30])
+def test_other_pdus_are_not_read(pdu: int) -> None:
+    with pytest.raises(WireError, match="PDU"):
+        decode(encode(response()._replace(pdu=pdu)))
+
+
+def test_octets_after_the_message_are_not_let_pass() -> None:
+    with pytest.raises(WireError, match="1 octets after"):
+        decode(encode(response()) + b"\0")
+
+
+def test_every_cut_of_a_message_is_a_wire_error() -> None:
+    whole = encode(response(Varbind(SYS_DESCR, "OctetString", b"printer" * 30)))
+
+    for length in range(len(whole)):
+        with pytest.raises(WireError):
+            decode(whole[:length])
+
+
+def test_deep_nesting_costs_nothing() -> None:
+    nested = b"\x30\x82\xff\xf0" * 16_000
+
+    with pytest.raises(WireError):
+        decode(nested)
+
+
+@pytest.mark.parametrize(
+    "varbind",
+    [
+        Varbind("1", "Null", None),
+        Varbind("3.1", "Null", None),
+        Varbind("1.40", "Null", None),
+        Varbind(".1.3.6", "Null", None),
+        Varbind("1.3.-6", "Null", None),
+        Varbind("1.3.06", "Null", None),
+        Varbind("1.3.4294967296", "Null", None),
+        Varbind("1.3" + ".1" * 127, "Null", None),
+        Varbind("1.3.x", "Null", None),
+        Varbind("1.3.6", "Counter32", 2**32),
+        Varbind("1.3.6", "Integer32", "5"),
+        Varbind("1.3.6", "OctetString", "text"),
+        Varbind("1.3.6", "IpAddress", "10.0.0"),
+        Varbind("1.3.6", "ObjectIdentifier", "sysDescr"),
+        Varbind("1.3.6", "BITS", b""),
+    ],
+)
+def test_what_the_wire_cannot_carry_is_not_encoded(varbind: Varbind) -> None:
+    with pytest.raises(WireError):
+        encode(response(varbind))
+
+
+def test_20_000_mutated_datagrams_raise_nothing_but_wire_errors() -> None:
+    dice = random.Random(20_000)
+    seeds = [
+        encode(
+            response(
+                *(
+                    Varbind(f"1.3.6.1.2.1.43.{row}.4294967295", "Counter64", 2**64 - 1 - row)
+                    for row in range(dice.randrange(40))
+                ),
+                Varbind(SYS_DESCR, "OctetString", dice.randbytes(dice.randrange(300))),
+                Varbind("1.3.6.1.2.1.1.2.0", "ObjectIdentifier", "1.3.6.1.4.1.1347.41"),
+                Varbind("1.3.6.1.2.1.4.20.1.1", "IpAddress", "10.0.0.7"),
+                Varbind("1.3.6.1.2.1.1.3.0", "TimeTicks", dice.randrange(2**32)),
+                Varbind("1.3.6.1.2.1.1.9.0", "endOfMibView", None),
+            )
+        )
+        for _ in range(20)
+    ]
+    began = time.process_time()
+    for _ in range(20_000):
+        with suppress(WireError):
+            decode(mutated(dice, dice.choice(seeds)))
+
+    assert time.process_time() - began < 20
+
+
+def mutated(dice: random.Random, datagram: bytes) -> bytes:
+    octets = bytearray(datagram)
+    for _ in range(dice.choice([1, 1, 2, 5])):
+        at = dice.randrange(len(octets) + 1)
+        match dice.randrange(5):
+            case 0:
+                octets[at : at + 1] = bytes([dice.choice([0, 0x7F, 0x80, 0x84, 0xFF])])
+            case 1:
+                octets[at : at + 1] = dice.randbytes(1)
+            case 2:
+                del octets[at : at + dice.randrange(1, 20)]
+            case 3:
+                octets[at:at] = octets[dice.randrange(len(octets) + 1) :][:30]
+            case 4:
+                del octets[at:]
+    return bytes(octets)
+
+
+def with_value(value: bytes) -> bytes:
+    """A response with one varbind, whose value is these octets, all outer lengths right."""
+
+    def tlv(tag: int, content: bytes) -> bytes:
+        return bytes([tag, 0x82]) + len(content).to_bytes(2, "big") + content
+
+    varbind = tlv(0x30, tlv(0x06, bytes.fromhex("2b06010201010100")) + value)
+    numbers = bytes.fromhex("020101 020100 020100")
+    pdu = tlv(RESPONSE, numbers + tlv(0x30, varbind))
+    return tlv(0x30, bytes.fromhex("020101") + tlv(0x04, b"public") + pdu)
