@@ -233,6 +233,7 @@ class MeterRead(Message):
     profile: Text  # "rfc3805@1": what turned varbinds into meters, and its version
     meters: Annotated[dict[MeterName, Count], Field(max_length=500)]
     no_meters_because: Text | None = None
+    notes: Annotated[list[Text], Field(max_length=50)] = []  # what was left out of it, and why
     sources: dict[MeterName, list[Oid]] = {}
     basis: Literal["life", "equivalent"] | None = None
     large_counts: Literal[1, 2] | None = None
