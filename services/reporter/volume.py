@@ -1,0 +1,230 @@
+"""From a device's reads to what it printed in a period. Pure: `as_of` comes in.
+
+A volume is the difference of two accepted reads: the meter is reported by both, counts the same
+thing in both, and fell nowhere between them. Anything else is no volume, with the reason in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from uuid import UUID
+
+from services.reporter.period import Period
+from shared.store.reports import StoredRead
+
+STALE_AFTER = timedelta(days=7)
+# a meter that fell shortly before the opening read makes that read unfit to bill from
+LOOK_BACK = timedelta(days=7)
+_SHOWN_METERS = 3
+
+# read id -> meter -> the OIDs that it came from
+Sources = Mapping[UUID, Mapping[str, Sequence[str]]]
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What a device's reads say of a period.
+
+    `pages` holds only meters whose volume can be told. `status` is one of ok, new, stale,
+    missing, no meters, changed, counter event; `notes` say why, and what else there is to know.
+    """
+
+    status: str
+    opening: StoredRead | None = None
+    closing: StoredRead | None = None
+    pages: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def device_volume(
+    reads: Sequence[StoredRead], period: Period, as_of: datetime, sources: Sources | None = None
+) -> Volume:
+    """The volume of one device.
+
+    Args:
+        reads: all reads of the period, those of LOOK_BACK before it, and the last one before it.
+        as_of: when the report is made; while the period runs, age is counted from here.
+        sources: for reads around a change of a profile's version (see `version_changes`).
+    """
+    known = sorted((r for r in reads if r.taken_at <= period.end), key=_by_time)
+    metered = [read for read in known if read.meters]
+    before = [read for read in metered if read.taken_at <= period.start]
+    within = [read for read in metered if read.taken_at > period.start]
+    if not within:
+        return _nothing_within(known, before, period)
+    opening, closing = (before or within)[-1 if before else 0], within[-1]
+    told = _meters(metered, opening, closing, period, sources or {})
+    age = min(period.end, as_of) - closing.taken_at
+    notes = [*told.notes]
+    if not before:
+        notes.append(f"first read on {period.clock(opening.taken_at)}; earlier pages are not in it")
+    if opening is closing:
+        notes.append("one reading only; pages follow with the next")
+    if age > STALE_AFTER:
+        notes.append(f"unread since {period.clock(closing.taken_at)}")
+    notes += _empty_since(known, closing, period)
+    return Volume(
+        _status(told, new=not before, stale=age > STALE_AFTER),
+        opening,
+        closing,
+        told.pages,
+        tuple(notes),
+    )
+
+
+def version_changes(reads: Sequence[StoredRead]) -> list[StoredRead]:
+    """Reads next to a change of version within one profile family.
+
+    A profile's version rises whenever its numbers could, so the same meter may be another
+    counter since: the OIDs that it came from tell.
+    """
+    ordered = sorted(reads, key=_by_time)
+    wanted: dict[UUID, StoredRead] = {}
+    for earlier, later in pairwise(ordered):
+        if earlier.profile != later.profile and _family(earlier) == _family(later):
+            wanted |= {earlier.id: earlier, later.id: later}
+    return list(wanted.values())
+
+
+@dataclass
+class _Told:
+    pages: dict[str, int] = field(default_factory=dict)
+    fell: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        return [*_shortened(self.fell), *_shortened(self.changed)]
+
+
+def _meters(
+    metered: Sequence[StoredRead],
+    opening: StoredRead,
+    closing: StoredRead,
+    period: Period,
+    sources: Sources,
+) -> _Told:
+    told = _Told()
+    run = [
+        read
+        for read in metered
+        if opening.taken_at - LOOK_BACK <= read.taken_at <= closing.taken_at
+    ]
+    names = sorted({name for read in run for name in read.meters}, key=meter_order)
+    for name in names:
+        series = [read for read in run if name in read.meters]
+        fall = _first_fall(name, series, sources)
+        change = _first_change(
+            name, [read for read in series if read.taken_at >= opening.taken_at], sources
+        )
+        if fall is not None:
+            earlier, later = fall
+            told.fell.append(
+                f"{name} fell from {earlier.meters[name]} to {later.meters[name]}"
+                f" on {period.clock(later.taken_at)}"
+            )
+        elif change is not None:
+            told.changed.append(f"{name}: {change}")
+        elif opening is closing:
+            continue
+        elif name in opening.meters and name in closing.meters:
+            told.pages[name] = closing.meters[name] - opening.meters[name]
+        elif name in opening.meters:
+            told.changed.append(f"{name} is not in the current reading")
+        elif name in closing.meters:
+            told.changed.append(f"{name} is not in the previous reading")
+    return told
+
+
+def _first_fall(
+    name: str, series: Sequence[StoredRead], sources: Sources
+) -> tuple[StoredRead, StoredRead] | None:
+    for earlier, later in pairwise(series):
+        same = _difference(name, earlier, later, sources) is None
+        if same and later.meters[name] < earlier.meters[name]:
+            return earlier, later
+    return None
+
+
+def _first_change(name: str, series: Sequence[StoredRead], sources: Sources) -> str | None:
+    for earlier, later in pairwise(series):
+        difference = _difference(name, earlier, later, sources)
+        if difference is not None:
+            return difference
+    return None
+
+
+def _difference(name: str, earlier: StoredRead, later: StoredRead, sources: Sources) -> str | None:
+    """Why two reads of a meter may not count the same thing, in words; None where they do."""
+    for word, was, now in (
+        ("unit", earlier.units[name], later.units[name]),
+        ("basis", earlier.basis, later.basis),
+        ("count of a large sheet", earlier.large_counts, later.large_counts),
+        ("profile", _family(earlier), _family(later)),
+    ):
+        if was != now:
+            return f"{word} changed from {was or 'unsaid'} to {now or 'unsaid'}"
+    if earlier.profile != later.profile:
+        was_from = sources.get(earlier.id, {}).get(name)
+        now_from = sources.get(later.id, {}).get(name)
+        if was_from is None or was_from != now_from:
+            return f"profile changed from {earlier.profile} to {later.profile}"
+    return None
+
+
+def _nothing_within(
+    known: Sequence[StoredRead], before: Sequence[StoredRead], period: Period
+) -> Volume:
+    """No meter was read in the period: an older reading is not given as a new one."""
+    opening = before[-1] if before else None
+    empty = [read for read in known if read.taken_at > period.start]
+    if empty:
+        reason = empty[-1].no_meters_because or "the device reported no meters"
+        return Volume("no meters", opening, empty[-1], notes=(reason,))
+    since = f"; unread since {period.clock(known[-1].taken_at)}" if known else ""
+    return Volume("missing", opening, notes=(f"no reading in this period{since}",))
+
+
+def _empty_since(known: Sequence[StoredRead], closing: StoredRead, period: Period) -> list[str]:
+    later = [read for read in known if _by_time(read) > _by_time(closing)]
+    if not later:
+        return []
+    reason = later[-1].no_meters_because or "no reason given"
+    return [f"read without meters since, last on {period.clock(later[-1].taken_at)}: {reason}"]
+
+
+def _status(told: _Told, *, new: bool, stale: bool) -> str:
+    for status, holds in (
+        ("counter event", bool(told.fell)),
+        ("changed", bool(told.changed)),
+        ("stale", stale),
+        ("new", new),
+    ):
+        if holds:
+            return status
+    return "ok"
+
+
+_FIRST = ("total", "mono", "color", "print", "copy", "fax", "scan")
+_ORDER = {name: place for place, name in enumerate(_FIRST)}
+
+
+def meter_order(name: str) -> tuple[int, str]:
+    """Sorts meters as people look for them: total, mono, color, functions, then by name."""
+    return _ORDER.get(name, len(_ORDER)), name
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    rest = len(lines) - _SHOWN_METERS
+    return [*lines[:_SHOWN_METERS], *([f"and {rest} more meters so"] if rest > 0 else [])]
+
+
+def _family(read: StoredRead) -> str:
+    return read.profile.partition("@")[0]
+
+
+def _by_time(read: StoredRead) -> tuple[datetime, UUID]:
+    return read.taken_at, read.id
