@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
+from typing import Self
 
 from shared.ceiling import Ceiling
 from shared.snmp.port import Traffic
@@ -44,8 +45,9 @@ def canonical(address: str) -> str:
 class UdpSocket:
     """One socket an address family, opened when first needed; both give to one callback.
 
-    `traffic` counts every datagram that left or came, whoever it was for. To be closed, in the
-    loop that it was used in.
+    An async context manager; `close` does the same as leaving it.
+
+    `traffic` counts every datagram that left or came, whoever it was for.
     """
 
     def __init__(self, ceiling: Ceiling, received: Received) -> None:
@@ -55,6 +57,12 @@ class UdpSocket:
         self._sockets: dict[socket.AddressFamily, socket.socket] = {}
         self._room = asyncio.Event()
         self._room.set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         loop = asyncio.get_running_loop()
