@@ -71,7 +71,10 @@ async def run(
     settings: UploaderSettings, bus: Bus | None = None, stopping: asyncio.Event | None = None
 ) -> None:
     """Until `stopping` is set, or SIGTERM where none is given."""
-    bus = bus or _rabbit(settings)
+    if bus is None:
+        if settings.bus_url is None:
+            raise SettingError("UPLOADER_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT")
+        bus = rabbit(settings.bus_url.get_secret_value())
     stopping = stopping or stop_on_signals()
     async with (
         uploading(settings, bus) as relay,
@@ -84,12 +87,10 @@ async def run(
             await bus.stop()
 
 
-def _rabbit(settings: UploaderSettings) -> Bus:
-    from shared.bus.rabbit import RabbitBus  # an agent in one box has no pika
+def rabbit(url: str) -> Bus:
+    from shared.bus.rabbit import RabbitBus  # an agent in one process has no pika
 
-    if settings.bus_url is None:
-        raise SettingError("UPLOADER_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT/VHOST")
-    return RabbitBus(settings.bus_url.get_secret_value(), feeds=[DISCOVERY_SCOPE])
+    return RabbitBus(url, feeds=[DISCOVERY_SCOPE])
 
 
 def main() -> None:

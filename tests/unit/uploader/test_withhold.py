@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import pytest
+
+from services.uploader.withhold import unknown_fields, withhold
+from shared.messages import (
+    IppTarget,
+    Message,
+    MeterRead,
+    NotReached,
+    Order,
+    ReadFailed,
+    RoundFinished,
+    Segment,
+    SegmentsListed,
+    SilentDevice,
+    SnmpTarget,
+    WithheldTarget,
+    decode,
+    order_id,
+)
+from tests.unit.uploader.messages import NOW, ROUND, meter_read, read_failed
+
+_SALT = "this site's"
+
+
+def without(message: Message, *fields: str, salt: str = _SALT) -> Message:
+    kept = withhold(message, frozenset(fields), salt)
+    assert decode(kept.routing_key, kept.to_json()) == kept
+    assert kept.id == message.id
+    return kept
+
+
+def round_finished() -> RoundFinished:
+    target = SnmpTarget(snmp="10.0.0.7")
+    return RoundFinished(
+        round=ROUND,
+        agent="here",
+        kind="read",
+        part=1,
+        parts=1,
+        started_at=NOW,
+        finished_at=NOW,
+        orders=[Order(order=order_id(ROUND, target), target=target)],
+        silent=[SilentDevice(target=SnmpTarget(snmp="10.0.0.8"))],
+        not_reached=[NotReached(target="10.0.0.9", reason="10.0.0.9: no route")],
+        asked=3,
+        answered=1,
+        packets=4,
+        bytes=300,
+    )
+
+
+def test_nothing_withheld_changes_nothing() -> None:
+    assert without(meter_read()) == meter_read()
+
+
+@pytest.mark.parametrize(
+    ("field", "traces"),
+    [
+        ("hostname", ["printer-1", b"printer-1".hex()]),
+        ("mac", ["00:17:c8:01:02:03", "0017c8010203"]),
+        ("location", ["2nd floor"]),
+        ("serial", ["VB0001", b"VB0001".hex()]),
+        ("address", ["10.0.0.2"]),
+    ],
+)
+def test_a_withheld_field_leaves_no_trace_in_a_read(field: str, traces: list[str]) -> None:
+    body = without(meter_read(), field).to_json().decode()
+    assert all(trace in meter_read().to_json().decode() for trace in traces[:1])
+    assert not any(trace in body for trace in traces)
+
+
+def test_the_meters_and_their_varbinds_stay() -> None:
+    read = without(meter_read(), "address", "hostname", "mac", "location", "serial")
+    assert isinstance(read, MeterRead)
+    assert read.meters == meter_read().meters
+    assert read.varbinds == {"1.3.6.1.2.1.43.10.2.1.4.1.1": ("Counter32", 424405)}
+    assert read.device.make == "Kyocera"
+
+
+def test_a_withheld_number_takes_no_counter_of_the_same_value_along() -> None:
+    read = meter_read(total=7).model_copy(
+        update={"device": meter_read().device.model_copy(update={"location": "7"})}
+    )
+    kept = without(read, "location")
+    assert isinstance(kept, MeterRead)
+    assert kept.varbinds["1.3.6.1.2.1.43.10.2.1.4.1.1"] == ("Counter32", 7)
+
+
+def test_a_withheld_address_is_struck_from_a_failure_s_reason() -> None:
+    failed = without(read_failed(5), "address")
+    assert isinstance(failed, ReadFailed)
+    assert failed.reason == "(withheld): no SNMP answer in 3 tries of 2.0 s"
+    assert "10.0.0.5" not in failed.to_json().decode()
+
+
+def test_a_printer_s_own_page_is_an_address_too() -> None:
+    failed = read_failed().model_copy(
+        update={
+            "target": IppTarget(ipp="ipp://10.9.8.7:631/ipp/print"),
+            "reason": "10.9.8.7: no answer from ipp://10.9.8.7:631/ipp/print",
+        }
+    )
+    assert "10.9.8.7" not in without(failed, "address").to_json().decode()
+
+
+def test_a_withheld_address_leaves_no_trace_in_a_round() -> None:
+    finished = without(round_finished(), "address")
+    assert "10.0.0." not in finished.to_json().decode()
+    assert isinstance(finished, RoundFinished)
+    assert finished.orders[0].order == round_finished().orders[0].order
+
+
+def test_a_target_keeps_its_word_and_another_site_has_another() -> None:
+    def word(message: Message) -> str:
+        assert isinstance(message, MeterRead)
+        assert isinstance(message.target, WithheldTarget)
+        return message.target.withheld
+
+    first = word(without(meter_read(1), "address"))
+    assert word(without(meter_read(1, total=9), "address")) == first
+    assert word(without(meter_read(2), "address")) != first
+    assert word(without(meter_read(1), "address", salt="another's")) != first
+
+
+def test_the_networks_to_choose_from_stay() -> None:
+    listed = SegmentsListed(
+        round=ROUND,
+        agent="here",
+        listed_at=NOW,
+        segments=[Segment(network="10.0.0.0/24", learned_from="interface")],
+    )
+    assert without(listed, "address", "mac") == listed
+
+
+def test_a_misspelt_field_is_found() -> None:
+    assert unknown_fields(["address", "hostnam"]) == ["hostnam"]
