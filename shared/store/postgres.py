@@ -57,7 +57,7 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(url: str, *, pool_size: int = 4) -> AsyncIterator[Store]:
+async def open_store(url: str, pool_size: int = 4) -> AsyncIterator[Store]:
     """A store with its migrations run. Raises: StoreError."""
     await migrate(url)
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(

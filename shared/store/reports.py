@@ -99,7 +99,7 @@ async def customer_names(connection: Connection, limit: int = 20) -> list[str]:
 
 
 async def schedules(connection: Connection) -> list[Schedule]:
-    """All schedules. An occasion of one is "schedule ID due 2026-11-01T06:00Z"."""
+    """All schedules. An occasion of one is "schedule ID due 2026-11-01T06:00:00Z"."""
     rows = await connection.execute(
         """
         select s.id, s.cron, s.created_at, c.id as customer_id, c.name, c.time_zone,

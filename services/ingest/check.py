@@ -1,0 +1,78 @@
+"""Looking at each line of a batch alone: is it a message that this site may send? Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.ingest.envelope import Line
+from services.ingest.rows import StoredMessage
+from shared.log import log
+from shared.messages import (
+    MessageError,
+    MeterRead,
+    ReadFailed,
+    RoundFinished,
+    SegmentsListed,
+    decode,
+)
+
+ACCEPTED_TYPES = {
+    kind.routing_key for kind in (MeterRead, ReadFailed, RoundFinished, SegmentsListed)
+}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A line that was looked at alone; `message` None: `reason` says why it is rejected."""
+
+    line: Line
+    digest: bytes
+    message: StoredMessage | None = None
+    reason: str | None = None
+
+    @property
+    def id(self) -> UUID:
+        assert self.message is not None
+        return self.message.id
+
+
+def check_lines(lines: Iterable[Line], site_name: str) -> list[Checked]:
+    seen: set[int] = set()
+    checked = []
+    for line in lines:
+        digest = hashlib.sha256(line.body).digest()
+        try:
+            if line.n in seen:
+                raise MessageError(f"number {line.n} is twice in this batch")
+            checked.append(Checked(line, digest, message=_message(line, site_name)))
+        except MessageError as error:
+            checked.append(Checked(line, digest, reason=printable(str(error))))
+        seen.add(line.n)
+    return checked
+
+
+def _message(line: Line, site_name: str) -> StoredMessage:
+    """Raises: MessageError."""
+    if line.type is None:
+        raise MessageError("type is missing or is no text")
+    if line.type not in ACCEPTED_TYPES:
+        raise MessageError(f"{line.type[:80]!r} is not a message that a site sends to the hub")
+    try:
+        message = decode(line.type, line.body)
+    except MessageError:
+        raise
+    except Exception as error:  # one body must not keep its batch out for ever
+        log.error("message undecodable", type=line.type, error=repr(error)[:200])
+        raise MessageError(f"could not be read: {type(error).__name__}") from error
+    assert isinstance(message, StoredMessage)
+    if message.site is not None and message.site != site_name:
+        raise MessageError(f"names site {message.site!r}; the key is of another")
+    return message
+
+
+def printable(text: str) -> str:
+    """A reason may quote a key of the message: nothing in it may disturb a database or a log."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:300]

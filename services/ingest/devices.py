@@ -1,0 +1,105 @@
+"""Noting whose read it is: the tables device, evidence and assignment, which touch no read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from services.ingest.identity import (
+    KnownDevice,
+    Placing,
+    Sighting,
+    device_key,
+    place,
+    usable_mac,
+)
+from services.ingest.sites import Site
+from shared.messages import MeterRead
+from shared.store.postgres import Connection, copy_rows
+
+_KNOWN = """
+    select d.id, d.key, d.held_because, a.site_id
+    from device d left join assignment a on a.device_id = d.id and a.to_at = 'infinity'
+    where d.customer_id = %s and d.key = any(%s)
+"""
+_PLACED_BEFORE = """
+    select r.id, r.round_id, r.target, r.mac, d.key
+    from read r
+    join evidence e on e.site_id = r.site_id and e.read_id = r.id
+    join device d on d.id = e.device_id
+    where r.site_id = %s and r.round_id = any(%s) and d.key = any(%s) and r.id <> all(%s)
+"""
+_NEW_DEVICES = """
+    with made as (
+        insert into device (customer_id, key, first_read_at)
+        select %s, key, at from unnest(%s::text[], %s::timestamptz[]) as fresh (key, at)
+        returning id, key
+    ), assigned as (
+        insert into assignment (device_id, site_id) select id, %s from made
+    )
+    select id, key from made
+"""
+
+
+async def note_devices(connection: Connection, site: Site, reads: Sequence[MeterRead]) -> None:
+    """Write the evidence of reads that have none. The caller holds the customer's lock."""
+    if not reads:
+        return
+    sightings = [_sighting(site, read) for read in reads]
+    keys = list({sighting.key for sighting in sightings if sighting.key})
+    cursor = await connection.execute(_KNOWN, (site.customer_id, keys))
+    found = await cursor.fetchall()
+    ids: dict[str, int] = {row["key"]: row["id"] for row in found}
+    known = {row["key"]: KnownDevice(row["site_id"], row["held_because"]) for row in found}
+    rounds = list({sighting.round_id for sighting in sightings})
+    own = [sighting.read_id for sighting in sightings]
+    cursor = await connection.execute(_PLACED_BEFORE, (site.id, rounds, keys, own))
+    before = [
+        Sighting(row["id"], row["round_id"], row["target"], usable_mac(row["mac"]), row["key"])
+        for row in await cursor.fetchall()
+    ]
+    placing = place(site.id, sightings, known, before)
+    first_at = {
+        sighting.key: read.taken_at
+        for sighting, read in zip(reversed(sightings), reversed(reads), strict=True)
+        if sighting.key and sighting.key not in ids
+    }
+    if first_at:
+        cursor = await connection.execute(
+            _NEW_DEVICES, (site.customer_id, list(first_at), list(first_at.values()), site.id)
+        )
+        ids.update({row["key"]: row["id"] for row in await cursor.fetchall()})
+    await copy_rows(
+        connection,
+        "evidence",
+        "site_id, read_id, device_id, held_because",
+        (_evidence(site.id, read_id, placing, ids) for read_id in own),
+    )
+    await _quarantine(connection, site, placing, set(own))
+
+
+def _sighting(site: Site, read: MeterRead) -> Sighting:
+    key, held_because = device_key(site.name, read.device)
+    mac = usable_mac(read.device.mac)
+    return Sighting(read.id, read.round, read.target.key, mac, key, held_because)
+
+
+def _evidence(
+    site_id: int, read_id: UUID, placing: Placing, ids: dict[str, int]
+) -> tuple[int, UUID, int | None, str | None]:
+    key = placing.device_keys.get(read_id)
+    return site_id, read_id, ids[key] if key else None, placing.held.get(read_id)
+
+
+async def _quarantine(connection: Connection, site: Site, placing: Placing, own: set[UUID]) -> None:
+    for key, reason in placing.quarantined.items():
+        await connection.execute(
+            "update device set held_because = %s where customer_id = %s and key = %s",
+            (reason, site.customer_id, key),
+        )
+    for read_id in placing.held.keys() - own:
+        await connection.execute(
+            "update evidence set device_id = null, held_because = %s"
+            " where site_id = %s and read_id = %s",
+            (placing.held[read_id], site.id, read_id),
+        )

@@ -1,0 +1,151 @@
+"""Which device a read is of. Pure: what the hub knows comes in, what to note goes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from shared.messages import DeviceIdentity
+
+_MAX_LETTERS = 64
+_MIN_SERIAL = 4
+_MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
+# what devices give that were never told their serial, or lost it with an engine board
+_KNOWN_BAD = frozenset(
+    {
+        *("0123456789", "1234567890", "123456789", "12345678", "1234567890000", "0000A2F1R23J"),
+        *("NONE", "NULL", "UNKNOWN", "UNDEFINED", "DEFAULT", "SERIAL", "SERIALNUMBER", "PRINTER"),
+        *("NOTAVAILABLE", "NOTSET", "NOTSPECIFIED", "TOBEFILLEDBYO.E.M.", "SYSTEMSERIALNUMBER"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A read, as far as it tells whose it is. `key` None: `held_because` says why."""
+
+    read_id: UUID
+    round_id: UUID
+    target: str
+    mac: str | None
+    key: str | None
+    held_because: str | None = None
+
+
+@dataclass(frozen=True)
+class KnownDevice:
+    site_id: int | None  # where it is assigned now
+    held_because: str | None = None
+
+
+@dataclass
+class Placing:
+    """What to note: each read's device, or why it is held; and what that changes."""
+
+    device_keys: dict[UUID, str] = field(default_factory=dict)
+    held: dict[UUID, str] = field(default_factory=dict)  # may hold reads that were placed before
+    quarantined: dict[str, str] = field(default_factory=dict)  # key -> reason
+
+
+def device_key(site: str, device: DeviceIdentity) -> tuple[str | None, str | None]:
+    """(key, None), or (None, why the read is held).
+
+    'serial MAKER SERIAL' within the customer; without a serial to rely on 'mac SITE aa:bb:…'.
+    """
+    serial, fault = usable_serial(device.serial)
+    if serial:
+        maker = " ".join((device.make or "").replace("\x00", "").upper().split())
+        return f"serial {maker[:_MAX_LETTERS] or '-'} {serial}", None
+    mac = usable_mac(device.mac)
+    if mac:
+        return f"mac {site} {mac}", None
+    return None, f"{fault}, and no MAC address to go by"
+
+
+def usable_serial(serial: str | None) -> tuple[str | None, str]:
+    """(the serial as it is compared, ""), or (None, what is wrong with it)."""
+    if serial is None:
+        return None, "it reports no serial number"
+    compared = re.sub(r"[\s\x00]", "", serial).upper()
+    if not compared:
+        return None, "its serial number is empty"
+    if (
+        len(compared) < _MIN_SERIAL
+        or len(compared) > _MAX_LETTERS
+        or len(set(compared)) == 1
+        or compared in _KNOWN_BAD
+        or not any(letter.isalnum() for letter in compared)
+    ):
+        return None, f"its serial number {compared[:_MAX_LETTERS]!r} is one that many devices show"
+    return compared, ""
+
+
+def usable_mac(mac: str | None) -> str | None:
+    """The MAC address as it is compared; None for none, all zeros, and group addresses."""
+    compared = (mac or "").strip().lower().replace("-", ":")
+    if not _MAC.fullmatch(compared) or compared == "00:00:00:00:00:00":
+        return None
+    return None if int(compared[:2], 16) & 1 else compared
+
+
+def place(
+    site_id: int,
+    sightings: Sequence[Sighting],
+    known: Mapping[str, KnownDevice],
+    placed_before: Iterable[Sighting],
+) -> Placing:
+    """Give each sighting its device, or hold it.
+
+    Two live devices that show one serial are held both, and the key stays in quarantine until a
+    person decides: else each would now and then be billed with the other's meters.
+
+    Args:
+        known: the customer's devices by key.
+        placed_before: reads of the same rounds that already have a device, with its key.
+    """
+    placing = Placing()
+    devices = dict(known)
+    in_round: dict[tuple[str, UUID], list[Sighting]] = {}
+    for earlier in placed_before:
+        if earlier.key is not None:
+            in_round.setdefault((earlier.key, earlier.round_id), []).append(earlier)
+    for sighting in sightings:
+        if sighting.key is None:
+            placing.held[sighting.read_id] = sighting.held_because or "not known whose it is"
+            continue
+        device = devices.setdefault(sighting.key, KnownDevice(site_id))
+        twins = in_round.setdefault((sighting.key, sighting.round_id), [])
+        reason = device.held_because or _conflict(site_id, sighting, device, twins)
+        if reason is None:
+            placing.device_keys[sighting.read_id] = sighting.key
+            twins.append(sighting)
+            continue
+        placing.held[sighting.read_id] = reason
+        if device.held_because is None:
+            devices[sighting.key] = KnownDevice(device.site_id, reason)
+            placing.quarantined[sighting.key] = reason
+            for twin in twins:
+                placing.device_keys.pop(twin.read_id, None)
+                placing.held[twin.read_id] = reason
+    return placing
+
+
+def _conflict(
+    site_id: int, sighting: Sighting, device: KnownDevice, twins: Iterable[Sighting]
+) -> str | None:
+    serial = (sighting.key or "").rpartition(" ")[2]
+    if device.site_id is not None and device.site_id != site_id:
+        return (
+            f"serial number {serial} is assigned to another site of this customer:"
+            " has the device moved, or do two devices show it?"
+        )
+    for twin in twins:
+        same_mac = sighting.mac is not None and sighting.mac == twin.mac
+        if twin.target != sighting.target and not same_mac:
+            return (
+                f"serial number {serial} answered in one round as {twin.target}"
+                f" and as {sighting.target}: two devices show it"
+            )
+    return None

@@ -1,0 +1,127 @@
+"""A message's typed rows: what the tables read, meter, supply, round… hold of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from shared.messages import (
+    MeterRead,
+    ReadFailed,
+    RoundFinished,
+    SegmentsListed,
+)
+
+Row = tuple[object, ...]
+StoredMessage = MeterRead | ReadFailed | RoundFinished | SegmentsListed
+
+# in the order in which they are filled: meters and supplies refer to their read
+COLUMNS = {
+    "read": "site_id, id, order_id, round_id, taken_at, received_at, agent, target, profile,"
+    " make, model, serial, mac, hostname, address, asset_tag, location, firmware,"
+    " basis, large_counts, no_meters_because",
+    "meter": "site_id, read_id, name, value, unit",
+    "supply": "site_id, read_id, position, description, type, colorant, level_percent, level,"
+    " max_capacity, unit, state",
+    "read_failed": "site_id, id, order_id, round_id, target, failed_at, received_at, outcome,"
+    " reason",
+    "round_name": "site_id, round_id, part, kind, position, target, order_id, note",
+}
+_UNITS = {"scan": "scans", "sheets": "sheets"}
+
+
+@dataclass
+class TypedRows:
+    by_table: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+    rounds: dict[UUID, Row] = field(default_factory=dict)  # its parts say the same of it
+
+
+def typed_rows(site_id: int, messages: Iterable[tuple[StoredMessage, datetime]]) -> TypedRows:
+    """The rows of messages, each with the instant at which the hub received it."""
+    rows = TypedRows()
+    for message, received_at in messages:
+        if isinstance(message, MeterRead):
+            _add_read(rows, site_id, message, received_at)
+        elif isinstance(message, ReadFailed):
+            _add_failure(rows, site_id, message, received_at)
+        elif isinstance(message, RoundFinished):
+            _add_round(rows, site_id, message)
+    return rows
+
+
+def instant_of(message: StoredMessage) -> datetime:
+    """When what the message tells of came about, by the agent's clock."""
+    match message:
+        case MeterRead():
+            return message.taken_at
+        case ReadFailed():
+            return message.failed_at
+        case RoundFinished():
+            return message.finished_at
+        case SegmentsListed():
+            return message.listed_at
+
+
+def order_of(message: StoredMessage) -> UUID | None:
+    return message.order if isinstance(message, MeterRead | ReadFailed) else None
+
+
+def unit_of(read: MeterRead, meter: str) -> str:
+    return read.units.get(meter) or _UNITS.get(meter, "impressions")
+
+
+def _add_read(rows: TypedRows, site_id: int, read: MeterRead, received_at: datetime) -> None:
+    device = read.device
+    rows.by_table["read"].append(
+        (
+            *(site_id, read.id, read.order, read.round, read.taken_at, received_at),
+            *(read.agent, read.target.key, read.profile),
+            *(device.make, device.model, device.serial, device.mac, device.hostname),
+            *(device.address, device.asset_tag, device.location, device.firmware),
+            *(read.basis, read.large_counts, read.no_meters_because),
+        )
+    )
+    rows.by_table["meter"].extend(
+        (site_id, read.id, name, value, unit_of(read, name)) for name, value in read.meters.items()
+    )
+    rows.by_table["supply"].extend(
+        (
+            *(site_id, read.id, position, supply.description, supply.type, supply.colorant),
+            *(supply.level_percent, supply.level, supply.max_capacity, supply.unit, supply.state),
+        )
+        for position, supply in enumerate(read.supplies, start=1)
+    )
+
+
+def _add_failure(rows: TypedRows, site_id: int, failed: ReadFailed, received_at: datetime) -> None:
+    rows.by_table["read_failed"].append(
+        (
+            *(site_id, failed.id, failed.order, failed.round, failed.target.key),
+            *(failed.failed_at, received_at, failed.outcome, failed.reason),
+        )
+    )
+
+
+def _add_round(rows: TypedRows, site_id: int, done: RoundFinished) -> None:
+    rows.rounds.setdefault(
+        done.round,
+        (
+            *(site_id, done.round, done.kind, done.agent, done.started_at, done.finished_at),
+            *(done.interrupted, done.parts, done.asked, done.answered, done.not_printers),
+            *(done.packets, done.bytes),
+        ),
+    )
+    names: list[tuple[str, str, UUID | None, str | None]] = [
+        *(("order", order.target.key, order.order, None) for order in done.orders),
+        *(
+            ("silent", device.target.key, None, f"silent in {device.silent_rounds} rounds")
+            for device in done.silent
+        ),
+        *(("not_reached", missed.target, None, missed.reason) for missed in done.not_reached),
+    ]
+    rows.by_table["round_name"].extend(
+        (site_id, done.round, done.part, kind, position, target, order, note)
+        for position, (kind, target, order, note) in enumerate(names, start=1)
+    )

@@ -1,0 +1,205 @@
+"""Customers, their sites, and the keys by which a site is known."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from shared.messages import MessageError, Scope, decode
+from shared.store.postgres import Connection, Store
+
+_KEY = re.compile(r"pt_[A-Za-z0-9_-]{43}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class AdminError(Exception):
+    """What was asked for cannot be done; one line says why."""
+
+
+@dataclass(frozen=True)
+class Site:
+    id: int
+    name: str
+    customer_id: int
+
+
+def new_key() -> str:
+    return "pt_" + secrets.token_urlsafe(32)
+
+
+def digest_of(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+async def site_of_key(store: Store, key: str) -> Site | None:
+    """The site whose key this is; None where it is no key, or a revoked one."""
+    if not _KEY.fullmatch(key):
+        return None
+    async with store.transaction() as connection:
+        cursor = await connection.execute(
+            "select s.id, s.name, s.customer_id from site_key k join site s on s.id = k.site_id"
+            " where k.digest = %s and k.revoked_at is null",
+            (digest_of(key),),
+        )
+        row = await cursor.fetchone()
+    return Site(**row) if row else None
+
+
+async def add_customer(store: Store, name: str, time_zone: str = "UTC") -> int:
+    """Raises: AdminError, for a name that is taken or a time zone that is none."""
+    if not 1 <= len(name) <= 200 or not name.isprintable():
+        raise AdminError("a customer's name has 1 to 200 letters that can be printed")
+    try:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise AdminError(f"no time zone is called {time_zone!r}; try Europe/Berlin") from None
+    async with store.transaction() as connection:
+        row = await _one(
+            connection,
+            "insert into customer (name, time_zone) values (%s, %s)"
+            " on conflict do nothing returning id",
+            (name, time_zone),
+        )
+    if row is None:
+        raise AdminError(f"there is a customer {name!r} already")
+    return int(row["id"])
+
+
+async def customers(store: Store) -> list[dict[str, Any]]:
+    """id, name, time_zone, sites (how many), by name."""
+    async with store.transaction() as connection:
+        cursor = await connection.execute(
+            "select c.id, c.name, c.time_zone, count(s.id) as sites"
+            " from customer c left join site s on s.customer_id = c.id"
+            " group by c.id order by c.name"
+        )
+        return await cursor.fetchall()
+
+
+async def add_site(store: Store, customer: str, name: str) -> Site:
+    """Raises: AdminError, for an unknown customer, a name that cannot be one or is taken."""
+    if not _NAME.fullmatch(name):
+        raise AdminError(f"{name!r}: a site's name has letters, digits, '.', '_', '-', at most 63")
+    async with store.transaction() as connection:
+        customer_id = await customer_id_of(connection, customer)
+        row = await _one(
+            connection,
+            "insert into site (customer_id, name) values (%s, %s)"
+            " on conflict do nothing returning id, name, customer_id",
+            (customer_id, name),
+        )
+        if row is None:
+            raise AdminError(f"there is a site {name!r} already")
+        await connection.execute("insert into site_head (site_id) values (%s)", (row["id"],))
+    return Site(**row)
+
+
+async def sites(store: Store) -> list[dict[str, Any]]:
+    """name, customer, keys in force, scope version or None, messages, last heard; by name."""
+    async with store.transaction() as connection:
+        cursor = await connection.execute(
+            "select s.name, c.name as customer, h.length as messages,"
+            " (select count(*) from site_key k where k.site_id = s.id and revoked_at is null) keys,"
+            " (select max(version) from scope where site_id = s.id) as scope,"
+            " (select max(last_seen_at) from spool where site_id = s.id) as last_heard"
+            " from site s join customer c on c.id = s.customer_id"
+            " left join site_head h on h.site_id = s.id order by s.name"
+        )
+        return await cursor.fetchall()
+
+
+async def site_named(store: Store, name: str) -> Site:
+    """Raises: AdminError."""
+    async with store.transaction() as connection:
+        row = await _one(
+            connection, "select id, name, customer_id from site where name = %s", (name,)
+        )
+    if row is None:
+        raise AdminError(f"there is no site {name!r}; see pagetally admin site list")
+    return Site(**row)
+
+
+async def add_key(store: Store, site: Site) -> str:
+    """A new key, which is shown this once: only its SHA-256 is kept."""
+    key = new_key()
+    async with store.transaction() as connection:
+        await connection.execute(
+            "insert into site_key (site_id, digest) values (%s, %s)", (site.id, digest_of(key))
+        )
+    return key
+
+
+async def revoke_keys(store: Store, site: Site, key: str | None = None) -> int:
+    """Revoke one key of the site, or all that are in force; how many that were."""
+    async with store.transaction() as connection:
+        cursor = await connection.execute(
+            "update site_key set revoked_at = now()"
+            " where site_id = %s and revoked_at is null and digest = coalesce(%s, digest)",
+            (site.id, digest_of(key) if key else None),
+        )
+        return cursor.rowcount
+
+
+async def newest_scope(store: Store, site: Site) -> tuple[int, bytes] | None:
+    """The version and JSON of the site's scope; None where none was set."""
+    async with store.transaction() as connection:
+        row = await _one(
+            connection,
+            "select version, body from scope where site_id = %s order by version desc limit 1",
+            (site.id,),
+        )
+    return (int(row["version"]), bytes(row["body"])) if row else None
+
+
+async def set_scope(
+    store: Store, site: Site, fields: dict[str, Any], *, author: str, now: datetime
+) -> Scope:
+    """A new version of the site's scope; `version`, `author` and `changed_at` are set here.
+
+    Raises: AdminError, where the fields are not a scope's.
+    """
+    async with store.transaction() as connection:
+        await connection.execute("select 1 from site where id = %s for no key update", (site.id,))
+        row = await _one(
+            connection,
+            "select coalesce(max(version), 0) + 1 as next from scope where site_id = %s",
+            (site.id,),
+        )
+        assert row is not None
+        version = int(row["next"])
+        try:
+            scope = Scope.model_validate(
+                fields | {"version": version, "author": author, "changed_at": now}
+            )
+            decode(Scope.routing_key, scope.to_json())
+        except (MessageError, ValueError) as error:
+            raise AdminError(f"not a scope: {one_line(error)}") from None
+        await connection.execute(
+            "insert into scope (site_id, version, author, changed_at, body)"
+            " values (%s, %s, %s, %s, %s)",
+            (site.id, version, scope.author, scope.changed_at, scope.to_json()),
+        )
+    return scope
+
+
+async def customer_id_of(connection: Connection, name: str) -> int:
+    """Raises: AdminError."""
+    row = await _one(connection, "select id from customer where name = %s", (name,))
+    if row is None:
+        raise AdminError(f"there is no customer {name!r}; see pagetally admin customer list")
+    return int(row["id"])
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+async def _one(
+    connection: Connection, sql: LiteralString, values: tuple[object, ...]
+) -> dict[str, Any] | None:
+    return await (await connection.execute(sql, values)).fetchone()

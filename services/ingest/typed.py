@@ -1,0 +1,69 @@
+"""The typed rows in the database: written as messages come in, and made anew from them."""
+
+from __future__ import annotations
+
+from services.ingest.devices import note_devices
+from services.ingest.ledger import lock_ledger
+from services.ingest.rows import COLUMNS, StoredMessage, TypedRows, typed_rows
+from services.ingest.sites import Site
+from shared.messages import MeterRead, decode
+from shared.store.postgres import Connection, Store, copy_rows
+
+_BATCH = 500
+_ROUND = """
+    insert into round (site_id, id, kind, agent, started_at, finished_at, interrupted, parts,
+        asked, answered, not_printers, packets, bytes)
+    values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    on conflict do nothing
+"""
+_FORGET = (  # meters and supplies go with their read
+    "delete from read where site_id = %s",
+    "delete from read_failed where site_id = %s",
+    "delete from round_name where site_id = %s",
+    "delete from round where site_id = %s",
+)
+
+
+async def store_typed(connection: Connection, rows: TypedRows) -> None:
+    for table, columns in COLUMNS.items():
+        if rows.by_table[table]:
+            await copy_rows(connection, table, columns, rows.by_table[table])
+    for row in rows.rounds.values():
+        await connection.execute(_ROUND, row)
+
+
+async def rebuild(store: Store, site: Site) -> int:
+    """Make a site's typed rows anew from its messages; gives how many messages that were.
+
+    Whose read it is stays as it is noted; only a read of which nothing is noted is placed.
+    """
+    count = 0
+    async with store.transaction() as connection:
+        await connection.execute("set local statement_timeout = 0")
+        await lock_ledger(connection, site)
+        for statement in _FORGET:
+            await connection.execute(statement, (site.id,))
+        async with connection.cursor(name="messages") as cursor:
+            await cursor.execute(
+                "select m.type, m.body, m.received_at, e.read_id is not null as placed"
+                " from message m"
+                " left join evidence e on e.site_id = m.site_id and e.read_id = m.id"
+                " where m.site_id = %s order by m.ledger_no",
+                (site.id,),
+            )
+            while stored := await cursor.fetchmany(_BATCH):
+                count += len(stored)
+                messages = [(_message(row["type"], row["body"]), row) for row in stored]
+                rows = typed_rows(site.id, ((it, row["received_at"]) for it, row in messages))
+                await store_typed(connection, rows)
+                unplaced = [
+                    it for it, row in messages if isinstance(it, MeterRead) and not row["placed"]
+                ]
+                await note_devices(connection, site, unplaced)
+    return count
+
+
+def _message(kind: str, body: bytes) -> StoredMessage:
+    message = decode(kind, bytes(body))
+    assert isinstance(message, StoredMessage)
+    return message
