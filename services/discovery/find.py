@@ -1,0 +1,98 @@
+"""From answers to findings: each answer is judged as it comes, and asked more where it must be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Literal, NamedTuple
+
+from services.discovery.identify import Evidence, Makers, ask_more, judge
+from services.discovery.plan import FoundBy
+from services.discovery.sweep import Answer, Sweep
+from shared.credentials import Credential
+from shared.messages import SnmpTarget
+from shared.snmp.client import SnmpClient
+from shared.snmp.port import SnmpError
+from shared.snmp.wire import V1
+
+_ASKED_AT_ONCE = 50
+
+
+class Finding(NamedTuple):
+    """An address that answered. "answered": it broke off before it could be judged."""
+
+    outcome: Literal["printing", "not_a_printer", "answered"]
+    target: SnmpTarget
+    found_by: FoundBy
+    credential: str
+    version: int
+    evidence: Evidence
+    reason: str = ""
+
+
+async def findings(
+    sweep: Sweep, client: SnmpClient, credentials: Mapping[str, Credential], makers: Makers
+) -> AsyncGenerator[Finding, None]:
+    """Each answer of the sweep once, in the order in which they could be judged."""
+    found: asyncio.Queue[Finding | None] = asyncio.Queue()
+    slots = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+    async def judge_all() -> None:
+        try:
+            async with asyncio.TaskGroup() as asking, aclosing(sweep.answers()) as answers:
+                async for answer in answers:
+                    finding = _judged(answer, makers)
+                    if finding:
+                        found.put_nowait(finding)
+                    else:
+                        asking.create_task(judge_more(answer))
+        finally:
+            found.put_nowait(None)
+
+    async def judge_more(answer: Answer) -> None:
+        async with slots:
+            credential = credentials[answer.credential]
+            found.put_nowait(await _asked_more(answer, client, credential, makers))
+
+    judging = asyncio.create_task(judge_all())
+    try:
+        while (finding := await found.get()) is not None:
+            yield finding
+        await judging
+    finally:
+        judging.cancel()
+        await asyncio.gather(judging, return_exceptions=True)
+
+
+def _judged(answer: Answer, makers: Makers) -> Finding | None:
+    evidence = Evidence().with_varbinds(answer.varbinds)
+    verdict = judge(evidence, makers)
+    return None if verdict == "ask_more" else _finding(verdict, answer, evidence)
+
+
+async def _asked_more(
+    answer: Answer, client: SnmpClient, credential: Credential, makers: Makers
+) -> Finding:
+    if answer.version == V1:
+        credential = Credential(version="1", community=credential.community)
+    session = client.session(answer.address, answer.port, credential)
+    evidence = Evidence().with_varbinds(answer.varbinds)
+    try:
+        evidence = await ask_more(evidence, session)
+    except SnmpError as error:
+        return _finding("answered", answer, evidence, f"answered once, then: {error}")
+    verdict = judge(evidence, makers)
+    return _finding("printing" if verdict == "printing" else "not_a_printer", answer, evidence)
+
+
+def _finding(
+    outcome: Literal["printing", "not_a_printer", "answered"],
+    answer: Answer,
+    evidence: Evidence,
+    reason: str = "",
+) -> Finding:
+    target = SnmpTarget(snmp=answer.address, port=answer.port)
+    return Finding(
+        outcome, target, answer.found_by, answer.credential, answer.version, evidence, reason
+    )

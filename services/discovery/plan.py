@@ -1,0 +1,262 @@
+"""What a round asks, with which credentials, and what it must not ask; decided before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from shared.ceiling import Ceiling
+from shared.credentials import Credential
+from shared.messages import CredentialRange, NotReached
+from shared.snmp.wire import V1, V2C
+from shared.spans import Span, Spans, common, holds, merged, number_of, size_of, span_text, without
+from shared.targets import Addresses, HostName, TypedTarget, at_addresses, parse_targets
+
+FoundBy = Literal["sweep", "known", "named"]
+SNMP_PORT = 161
+_MOST_SPANS_NAMED = 200  # of one reason: a scope that is refused in ten thousand pieces
+
+
+class Pass(NamedTuple):
+    """One datagram to each address that is still silent."""
+
+    credential: str  # its name
+    version: int  # V1 or V2C, as the wire numbers them
+
+
+class Known(NamedTuple):
+    """A device that answered in an earlier round, and to what."""
+
+    address: str
+    port: int
+    credential: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Addresses that are asked alike."""
+
+    spans: tuple[Span, ...]
+    port: int
+    passes: tuple[Pass, ...]
+    found_by: FoundBy
+
+
+@dataclass(frozen=True)
+class Plan:
+    groups: tuple[Group, ...]
+    not_reached: tuple[NotReached, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Addresses that are asked."""
+        return sum(size_of(group.spans) for group in self.groups)
+
+    def group_of(self, number: int, port: int) -> Group | None:
+        for group in self.groups:
+            if group.port == port and holds(group.spans, number):
+                return group
+        return None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What shall be asked, as typed: all that the scope and the site say for one round."""
+
+    segments: Sequence[str] = ()
+    targets: Sequence[str] = ()
+    exclusions: Sequence[str] = ()
+    credentials: Sequence[CredentialRange] = ()
+    site_targets: Sequence[str] = ()  # typed at the site, so the ceiling holds them
+    site_credentials: Sequence[str] = ()  # for those, in order
+    known: Sequence[Known] = ()
+    port: int = SNMP_PORT  # where none was typed
+
+    def names(self) -> set[str]:
+        """The host names among it, to be resolved before `make_plan`."""
+        typed = [*self.segments, *self.targets, *self.exclusions, *self.site_targets]
+        read, _ = parse_targets([*typed, *(one.range for one in self.credentials)])
+        return {target.name for target in read if isinstance(target, HostName)}
+
+
+@dataclass(frozen=True)
+class Limits:
+    max_addresses: int = 65_536
+    tries: int = 3  # datagrams to a silent device that is known or named
+
+
+Resolved = Mapping[str, Sequence[str]]  # a name's addresses; none: it cannot be resolved
+
+
+def make_plan(
+    wish: Wish,
+    *,
+    resolved: Resolved,
+    ceiling: Ceiling,
+    credentials: Mapping[str, Credential],
+    limits: Limits,
+) -> Plan:
+    """Each address once: as a known device, else as a single target, else in a segment."""
+    return _Planner(wish, resolved, ceiling, credentials, limits).plan()
+
+
+@dataclass
+class _Planner:
+    wish: Wish
+    resolved: Resolved
+    ceiling: Ceiling
+    credentials: Mapping[str, Credential]
+    limits: Limits
+    not_reached: list[NotReached] = field(default_factory=list)
+    taken: dict[int, list[Span]] = field(default_factory=dict)  # by port
+    groups: dict[tuple[int, tuple[Pass, ...], FoundBy], list[Span]] = field(default_factory=dict)
+    size: int = 0
+
+    def plan(self) -> Plan:
+        wish = self.wish
+        self.excluded = merged(one.span for one in self._read(wish.exclusions, "exclusion "))
+        self.allowed_names = self._credential_pieces()
+        for known in wish.known:
+            number = number_of(known.address)
+            self._take(Addresses(known.address, (number, number), known.port), "known", known=known)
+        for target in self._read(wish.site_targets):
+            self._take(target, "named", names=wish.site_credentials)
+        for target in self._read(wish.targets):
+            self._take(target, "named")
+        for target in self._read(wish.segments):
+            self._take(target, "sweep")
+        return Plan(
+            tuple(
+                Group(tuple(merged(spans)), port, passes, found_by)
+                for (port, passes, found_by), spans in self.groups.items()
+            ),
+            tuple(self.not_reached),
+        )
+
+    def _read(self, entries: Iterable[str], what: str = "") -> list[Addresses]:
+        """Entries as addresses; what cannot be read or resolved is named as not reached."""
+        read, faults = parse_targets(entries)
+        for fault in faults:
+            entry, _, reason = fault.partition(": ")
+            self._miss(what + entry, reason)
+        found: list[Addresses] = []
+        for target in read:
+            found.extend(self._addresses(target, what))
+        return found
+
+    def _addresses(self, target: TypedTarget, what: str) -> list[Addresses]:
+        if isinstance(target, Addresses):
+            return [target]
+        addresses = self.resolved.get(target.name, ())
+        if not addresses:
+            self._miss(what + target.entry, "the name cannot be resolved at this site")
+        return at_addresses(target, addresses if what else addresses[:1])
+
+    def _credential_pieces(self) -> list[tuple[Span, tuple[str, ...]]]:
+        """Disjoint spans with their credentials' names: the smallest range that holds one wins."""
+        ranges: list[tuple[Span, tuple[str, ...]]] = []
+        for entry in self.wish.credentials:
+            read = self._read([entry.range], "credentials of ")
+            ranges.extend((target.span, tuple(entry.credentials)) for target in read)
+        ranges.sort(key=lambda one: one[0][1] - one[0][0])
+        pieces: list[tuple[Span, tuple[str, ...]]] = []
+        covered: list[Span] = []
+        for span, names in ranges:
+            pieces.extend((piece, names) for piece in without([span], covered))
+            covered = merged([*covered, span])
+        return pieces
+
+    def _take(
+        self,
+        target: Addresses,
+        found_by: FoundBy,
+        *,
+        names: Sequence[str] | None = None,
+        known: Known | None = None,
+    ) -> None:
+        port = target.port or self.wish.port
+        taken = self.taken.setdefault(port, [])
+        wanted = without(without([target.hosts], self.excluded), taken)
+        spans = self._within_ceiling(target, wanted, port)
+        count = size_of(spans)
+        if self.size + count > self.limits.max_addresses:
+            self._miss(
+                target.entry,
+                f"{count} addresses; with them the round would ask {self.size + count}, "
+                f"and at most {self.limits.max_addresses} are allowed",
+            )
+            return
+        by_scope = names is None
+        asked = self._with_scope_credentials(spans) if by_scope else [(spans, tuple(names or ()))]
+        for part, part_names in asked:
+            passes = self._passes(part_names, found_by, known)
+            if passes:
+                self.groups.setdefault((port, passes, found_by), []).extend(part)
+                self.size += size_of(part)
+            else:
+                self._miss_spans(target, part, self._why_unasked(part_names))
+        self.taken[port] = merged([*taken, *spans])
+
+    def _within_ceiling(self, target: Addresses, wanted: Spans, port: int) -> Spans:
+        if wanted and port not in self.ceiling.ports:
+            self._miss(target.entry, f"this site's ceiling does not allow UDP port {port}")
+            return []
+        refused = without(wanted, self.ceiling.allowed)
+        self._miss_spans(target, refused, "outside what this site's ceiling allows")
+        return common(wanted, self.ceiling.allowed)
+
+    def _with_scope_credentials(self, spans: Spans) -> list[tuple[Spans, tuple[str, ...]]]:
+        asked: list[tuple[Spans, tuple[str, ...]]] = []
+        left = spans
+        for piece, names in self.allowed_names:
+            part = common(spans, [piece])
+            if part:
+                asked.append((part, names))
+                left = without(left, [piece])
+        return [*asked, (left, ())] if left else asked
+
+    def _passes(
+        self, names: Sequence[str], found_by: FoundBy, known: Known | None
+    ) -> tuple[Pass, ...]:
+        """In order: what a known device answered to, then v2c and v1 of each credential."""
+        passes: list[Pass] = []
+        for name in names:
+            credential = self.credentials.get(name)
+            if credential is None:
+                self._miss(
+                    f"credential {name}", "is not set at this site; pagetally credential add"
+                )
+            elif credential.version == "1":
+                passes.append(Pass(name, V1))
+            else:
+                passes += [Pass(name, V2C), Pass(name, V1)]
+        remembered = known and Pass(known.credential, known.version)
+        if remembered in passes:
+            others = [one for one in passes if one != remembered]
+            passes = [remembered] * self.limits.tries + others
+        elif passes and found_by != "sweep":
+            passes += passes[:1] * (self.limits.tries - len(passes))
+        return tuple(passes)
+
+    def _why_unasked(self, names: Sequence[str]) -> str:
+        if names:
+            return f"none of its credentials ({', '.join(names)}) is set at this site"
+        return "no credential is set for this range, and none is sent unasked"
+
+    def _miss_spans(self, target: Addresses, spans: Spans, reason: str) -> None:
+        if not spans:
+            return
+        if size_of(spans) == size_of([target.hosts]):
+            self._miss(target.entry, reason)
+            return
+        for span in spans[:_MOST_SPANS_NAMED]:
+            self._miss(span_text(span), f"{reason} (of {target.entry})")
+        if len(spans) > _MOST_SPANS_NAMED:
+            self._miss(target.entry, f"{len(spans) - _MOST_SPANS_NAMED} more parts: {reason}")
+
+    def _miss(self, target: str, reason: str) -> None:
+        missed = NotReached(target=target[:300], reason=reason[:300])
+        if missed not in self.not_reached:
+            self.not_reached.append(missed)

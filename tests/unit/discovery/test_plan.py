@@ -1,0 +1,197 @@
+"""What a round may ask: inside the ceiling, with the range's own credentials, each address once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from services.discovery.plan import Known, Limits, Pass, Plan, Wish, make_plan
+from shared.ceiling import Ceiling
+from shared.credentials import PUBLIC, Credential
+from shared.messages import CredentialRange
+from shared.snmp.wire import V1, V2C
+from shared.spans import addresses_of
+
+CREDENTIALS = {
+    "public": PUBLIC,
+    "head-office": Credential(community=SecretStr("h")),
+    "old": Credential(version="1", community=SecretStr("o")),
+}
+EVERYWHERE = [CredentialRange(range="10.0.0.0/8", credentials=["public"])]
+PUBLIC_PASSES = (Pass("public", V2C), Pass("public", V1))
+
+
+def plan(
+    resolved: Mapping[str, Sequence[str]] | None = None,
+    ceiling: Sequence[str] = ("10.0.0.0/8",),
+    limits: Limits = Limits(),  # noqa: B008  (frozen)
+    **wish: Any,
+) -> Plan:
+    wish.setdefault("credentials", EVERYWHERE)
+    return make_plan(
+        Wish(**wish),
+        resolved=resolved or {},
+        ceiling=Ceiling(tuple(ip_network(text) for text in ceiling)),
+        credentials=CREDENTIALS,
+        limits=limits,
+    )
+
+
+def asked(made: Plan) -> list[str]:
+    return [address for group in made.groups for address in addresses_of(group.spans)]
+
+
+def missed(made: Plan) -> dict[str, str]:
+    return {one.target: one.reason for one in made.not_reached}
+
+
+def test_a_segment_is_asked_in_v2c_and_then_in_v1() -> None:
+    [group] = plan(segments=["10.0.0.0/30"]).groups
+
+    assert group.passes == PUBLIC_PASSES
+    assert group.found_by == "sweep"
+    assert list(addresses_of(group.spans)) == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_several_credentials_are_tried_in_their_order() -> None:
+    [group] = plan(
+        segments=["10.0.0.0/30"],
+        credentials=[CredentialRange(range="10.0.0.0/8", credentials=["head-office", "old"])],
+    ).groups
+
+    assert group.passes == (Pass("head-office", V2C), Pass("head-office", V1), Pass("old", V1))
+
+
+def test_the_smallest_range_decides_which_credentials_are_sent() -> None:
+    made = plan(
+        segments=["10.0.0.0/29"],
+        credentials=[
+            CredentialRange(range="10.0.0.0/8", credentials=["public"]),
+            CredentialRange(range="10.0.0.3-10.0.0.4", credentials=["old"]),
+        ],
+    )
+
+    by_credential = {
+        group.passes[0].credential: list(addresses_of(group.spans)) for group in made.groups
+    }
+    assert by_credential == {
+        "public": ["10.0.0.1", "10.0.0.2", "10.0.0.5", "10.0.0.6"],
+        "old": ["10.0.0.3", "10.0.0.4"],
+    }
+
+
+def test_without_a_credential_nothing_is_sent_and_public_is_no_fall_back() -> None:
+    made = plan(segments=["10.0.0.0/30"], credentials=[])
+
+    assert made.groups == ()
+    assert "no credential is set" in missed(made)["10.0.0.0/30"]
+
+
+def test_a_credential_that_the_site_does_not_have_is_named() -> None:
+    made = plan(
+        segments=["10.0.0.0/30"],
+        credentials=[CredentialRange(range="10.0.0.0/8", credentials=["branch"])],
+    )
+
+    assert made.groups == ()
+    assert "not set at this site" in missed(made)["credential branch"]
+    assert "none of its credentials (branch)" in missed(made)["10.0.0.0/30"]
+
+
+def test_a_scope_of_everything_asks_no_more_than_the_ceiling_allows() -> None:
+    made = plan(
+        segments=["0.0.0.0/0"],
+        credentials=[CredentialRange(range="0.0.0.0/0", credentials=["public"])],
+        ceiling=["10.7.0.0/30"],
+    )
+
+    assert asked(made) == ["10.7.0.0", "10.7.0.1", "10.7.0.2", "10.7.0.3"]
+    assert missed(made) == {
+        "0.0.0.1-10.6.255.255": "outside what this site's ceiling allows (of 0.0.0.0/0)",
+        "10.7.0.4-255.255.255.254": "outside what this site's ceiling allows (of 0.0.0.0/0)",
+    }
+
+
+@pytest.mark.parametrize("target", ["127.0.0.1", "8.8.8.8", "169.254.1.1", "192.168.0.1"])
+def test_a_single_target_outside_the_ceiling_is_not_reached(target: str) -> None:
+    made = plan(
+        targets=[target],
+        credentials=[CredentialRange(range="0.0.0.0/0", credentials=["public"])],
+    )
+
+    assert made.groups == ()
+    assert missed(made) == {target: "outside what this site's ceiling allows"}
+
+
+def test_a_port_outside_the_ceiling_is_not_reached() -> None:
+    made = plan(targets=["10.0.0.1:9100"])
+
+    assert made.groups == ()
+    assert missed(made) == {"10.0.0.1:9100": "this site's ceiling does not allow UDP port 9100"}
+
+
+def test_an_address_that_is_wished_twice_is_asked_once() -> None:
+    made = plan(segments=["10.0.0.0/29", "10.0.0.0/28", "10.0.0.2-10.0.0.3"], targets=["10.0.0.2"])
+
+    assert sorted(asked(made)) == sorted(set(asked(made)))
+    assert made.size == 14
+
+
+def test_exclusions_by_address_range_network_and_name_are_not_asked() -> None:
+    made = plan(
+        segments=["10.0.0.0/28"],
+        exclusions=["10.0.0.1", "10.0.0.4-10.0.0.5", "10.0.0.8/30", "boss"],
+        resolved={"boss": ["10.0.0.12", "10.0.0.13"]},
+    )
+
+    assert asked(made) == [f"10.0.0.{n}" for n in (2, 3, 6, 7, 14)]
+
+
+def test_typos_are_named_and_the_rest_is_asked() -> None:
+    made = plan(segments=["10.0.0.0/33", "10.0.0.0/30"], exclusions=["10.0.0.300"])
+
+    assert asked(made) == ["10.0.0.1", "10.0.0.2"]
+    assert list(missed(made)) == ["exclusion 10.0.0.300", "10.0.0.0/33"]
+
+
+def test_a_name_is_asked_at_the_address_that_it_has_now() -> None:
+    made = plan(targets=["p7:161", "gone"], resolved={"p7": ["10.0.0.7", "10.0.0.8"]})
+
+    assert asked(made) == ["10.0.0.7"]
+    assert missed(made) == {"gone": "the name cannot be resolved at this site"}
+
+
+def test_more_addresses_than_a_round_may_ask_are_refused_whole() -> None:
+    made = plan(segments=["10.0.0.0/30", "10.4.0.0/14"], limits=Limits(max_addresses=1000))
+
+    assert asked(made) == ["10.0.0.1", "10.0.0.2"]
+    assert missed(made)["10.4.0.0/14"].startswith("262142 addresses; with them the round would ask")
+
+
+def test_a_known_device_is_asked_as_it_answered_before() -> None:
+    known = Known("10.0.0.9", 161, "public", V1)
+
+    [group] = plan(known=[known], limits=Limits(tries=3)).groups
+
+    assert group.found_by == "known"
+    assert group.passes == (Pass("public", V1),) * 3 + (Pass("public", V2C),)
+
+
+def test_a_known_device_is_not_asked_with_a_credential_that_was_taken_from_its_range() -> None:
+    known = Known("10.0.0.9", 161, "old", V1)
+
+    [group] = plan(known=[known]).groups
+
+    assert {one.credential for one in group.passes} == {"public"}
+
+
+def test_a_target_typed_at_the_site_has_the_credentials_typed_with_it() -> None:
+    made = plan(site_targets=["127.0.0.9"], site_credentials=["old"], ceiling=["127.0.0.9/32"])
+
+    [group] = made.groups
+    assert {one.credential for one in group.passes} == {"old"}
+    assert group.found_by == "named"

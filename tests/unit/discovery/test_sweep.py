@@ -1,0 +1,227 @@
+"""The sweep on the wire: simulated devices on 127.x, each datagram counted."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from ipaddress import ip_network
+
+import pytest
+
+from services.discovery.find import Finding, findings
+from services.discovery.identify import SYS_DESCR, SYS_OBJECT_ID, load_makers
+from services.discovery.plan import Group, Pass, Plan
+from services.discovery.sweep import Answer, Pacer, Sweep
+from services.solo.simulator import Rows, SimulatedAgent, simulate
+from shared.ceiling import Ceiling
+from shared.credentials import PUBLIC
+from shared.snmp.client import SnmpClient
+from shared.snmp.wire import RESPONSE, V1, V2C, decode, encode
+from shared.spans import Span, number_of
+
+KYOCERA: Rows = {
+    SYS_DESCR: ("OctetString", b"KYOCERA Document Solutions Printing System"),
+    SYS_OBJECT_ID: ("ObjectIdentifier", "1.3.6.1.4.1.1347.41"),
+}
+ROUTER: Rows = {
+    SYS_DESCR: ("OctetString", b"a router"),
+    SYS_OBJECT_ID: ("ObjectIdentifier", "1.3.6.1.4.1.59999.1"),
+}
+PASSES = (Pass("public", V2C), Pass("public", V1))
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def span(first: str, last: str) -> Span:
+    return number_of(first), number_of(last)
+
+
+def sweep_of(
+    port: int,
+    *spans: Span,
+    rate: float = 0,
+    timeout_s: float = 0.2,
+    passes: tuple[Pass, ...] = PASSES,
+    networks: Sequence[str] = ("127.0.0.0/8", "::1/128"),
+    done: frozenset[tuple[int, int]] = frozenset(),
+) -> Sweep:
+    plan = Plan((Group(spans, port, passes, "sweep"),))
+    ceiling = Ceiling(tuple(ip_network(text) for text in networks), frozenset({port}))
+    credentials = {"public": PUBLIC}
+    return Sweep(
+        plan, ceiling=ceiling, credentials=credentials, rate=rate, timeout_s=timeout_s, done=done
+    )
+
+
+async def answers_of(sweep: Sweep) -> dict[str, Answer]:
+    got: list[Answer] = []
+    async with aclosing(sweep.answers()) as answers:
+        async for answer in answers:
+            got.append(answer)  # noqa: PERF401  (as they come)
+    assert len({answer.address for answer in got}) == len(got)
+    return {answer.address: answer for answer in got}
+
+
+async def test_a_silent_address_costs_one_datagram_a_pass_and_every_octet_is_counted() -> None:
+    port = free_port()
+    agents = {
+        ("127.9.0.3", port): SimulatedAgent(KYOCERA),
+        ("127.9.0.5", port): SimulatedAgent(KYOCERA, v1_only=True),
+        ("127.9.0.6", port): SimulatedAgent(KYOCERA, community=b"other"),
+    }
+    async with simulate(agents):
+        sweep = sweep_of(port, span("127.9.0.1", "127.9.0.20"))
+        got = await answers_of(sweep)
+
+    assert {address: answer.version for address, answer in got.items()} == {
+        "127.9.0.3": V2C,
+        "127.9.0.5": V1,
+    }
+    assert sweep.traffic.packets_out == 20 + 19
+    assert sweep.traffic.bytes_out == 20 * (108 + 28) + 19 * (43 + 28)
+    assert sweep.traffic.packets_in == 2
+    assert [agent.requests for agent in agents.values()] == [1, 2, 2]
+    assert sweep.datagrams_at_most() == (40, 20 * (108 + 28) + 20 * (43 + 28))
+
+
+async def test_everything_alive_is_found_and_the_sweep_does_not_wait_longer() -> None:
+    port = free_port()
+    agents = {(f"127.9.1.{n}", port): SimulatedAgent(KYOCERA) for n in range(1, 101)}
+    async with simulate(agents):
+        began = time.monotonic()
+        got = await answers_of(sweep_of(port, span("127.9.1.1", "127.9.1.100"), timeout_s=30))
+
+    assert len(got) == 100
+    assert time.monotonic() - began < 10
+
+
+async def test_addresses_that_answered_before_a_restart_are_not_asked_again() -> None:
+    port = free_port()
+    agent = SimulatedAgent(KYOCERA)
+    async with simulate({("127.9.0.3", port): agent}):
+        sweep = sweep_of(
+            port,
+            span("127.9.0.2", "127.9.0.3"),
+            done=frozenset({(number_of("127.9.0.3"), port)}),
+        )
+        assert await answers_of(sweep) == {}
+
+    assert agent.requests == 0
+    assert sweep.traffic.packets_out == 2
+
+
+class Forger(asyncio.DatagramProtocol):
+    """Answers with everything but the answer, and that from another address."""
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self.transport = transport
+
+    def datagram_received(self, datagram: bytes, source: tuple[str, int]) -> None:
+        asked = decode(datagram)
+        wrong_id = asked._replace(pdu=RESPONSE, request_id=asked.request_id ^ 1)
+        for payload in (b"\x30\x82", datagram, encode(wrong_id), b"\x00" * 2000):
+            self.transport.sendto(payload, source)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.9.200.1", self.transport.get_extra_info("sockname")[1]))
+            other.sendto(encode(asked._replace(pdu=RESPONSE)), source)
+
+
+async def test_only_the_address_asked_answers_and_only_with_the_id_it_was_asked_with() -> None:
+    port = free_port()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Forger, local_addr=("127.9.0.2", port))
+    try:
+        sweep = sweep_of(port, span("127.9.0.2", "127.9.0.2"), timeout_s=0.1)
+        assert await answers_of(sweep) == {}
+    finally:
+        transport.close()
+
+    assert sweep.traffic.packets_in == 10
+
+
+async def test_an_address_outside_the_ceiling_gets_no_datagram_even_when_planned() -> None:
+    port = free_port()
+    agent = SimulatedAgent(KYOCERA)
+    async with simulate({("127.9.0.3", port): agent}):
+        sweep = sweep_of(port, span("127.9.0.1", "127.9.0.3"), networks=["127.9.0.2/32"])
+        assert await answers_of(sweep) == {}
+
+    assert agent.requests == 0
+    assert sweep.traffic.packets_out == 2
+    assert {reason: len(places) for reason, places in sweep.unsendable.items()} == {
+        "a loopback address must be named in this site's ceiling": 2
+    }
+
+
+async def test_ipv6_is_asked_and_counted_with_its_longer_header() -> None:
+    port = free_port()
+    async with simulate({("::1", port): SimulatedAgent(KYOCERA)}):
+        sweep = sweep_of(port, span("::1", "::1"))
+        got = await answers_of(sweep)
+
+    assert list(got) == ["::1"]
+    assert sweep.traffic.bytes_out == 108 + 48
+
+
+@pytest.mark.parametrize("rate", [100, 2000])
+async def test_the_pace_is_held(rate: float) -> None:
+    pacer = Pacer(rate)
+    began = time.monotonic()
+    for _ in range(int(rate / 4)):
+        await pacer.turn()
+
+    assert 0.2 < time.monotonic() - began < 0.6
+
+
+async def test_a_sweep_of_an_hour_ends_at_once_and_knows_what_it_has_not_asked() -> None:
+    port = free_port()
+    sweep = sweep_of(port, span("127.9.0.0", "127.9.255.255"), rate=100)
+    asking = asyncio.create_task(answers_of(sweep))
+    await asyncio.sleep(0.3)
+
+    began = time.monotonic()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+    assert time.monotonic() - began < 0.5
+    [((first, last), at)] = sweep.unasked()
+    assert (first - number_of("127.9.0.0"), last) == (
+        sweep.traffic.packets_out,
+        number_of("127.9.255.255"),
+    )
+    assert at == port
+
+
+async def test_answers_are_judged_and_asked_more_where_one_does_not_tell() -> None:
+    port = free_port()
+    marker: Rows = {**ROUTER, "1.3.6.1.2.1.43.10.2.1.4.1.1": ("Counter32", 7)}
+    agents = {
+        ("127.9.0.2", port): SimulatedAgent(KYOCERA),
+        ("127.9.0.3", port): SimulatedAgent(ROUTER),
+        ("127.9.0.4", port): SimulatedAgent(marker),
+        ("127.9.0.5", port): SimulatedAgent(marker, v1_only=True),
+        ("127.9.0.6", port): SimulatedAgent({}),
+    }
+    ceiling = Ceiling((ip_network("127.0.0.0/8"),), frozenset({port}))
+    got: list[Finding] = []
+    async with simulate(agents), SnmpClient(ceiling, timeout_s=0.3, tries=2) as client:
+        sweep = sweep_of(port, span("127.9.0.1", "127.9.0.6"))
+        found = findings(sweep, client, {"public": PUBLIC}, load_makers())
+        async with aclosing(found):
+            async for finding in found:
+                got.append(finding)  # noqa: PERF401
+
+    assert {finding.target.snmp: finding.outcome for finding in got} == {
+        "127.9.0.2": "printing",
+        "127.9.0.3": "not_a_printer",
+        "127.9.0.4": "printing",
+        "127.9.0.5": "printing",
+        "127.9.0.6": "not_a_printer",
+    }
