@@ -1,0 +1,236 @@
+"""`pagetally probe`: reads devices now."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from services.poller.decode import NotAPrinterError, NotReadableError
+from services.poller.device import read_device
+from services.poller.profile import ProfileError, load_profiles
+from services.poller.recognise import Profiles
+from services.poller.settings import PollerSettings
+from shared.ceiling import Ceiling, CeilingFileError, OutsideCeilingError, load_ceiling
+from shared.credentials import PUBLIC, Credential, CredentialError, load_credentials
+from shared.messages import MeterRead, SnmpTarget, SupplyLevel, order_id, utc_now
+from shared.settings import settings_or_exit
+from shared.snmp.client import SnmpClient
+from shared.snmp.port import NoAnswerError
+
+AT_ONCE = 16
+
+
+class UsageError(Exception):
+    """Words that cannot be carried out; the text says which."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """One address' outcome: read, not_a_printer, unreadable or no_answer."""
+
+    target: SnmpTarget
+    outcome: str
+    reason: str | None = None
+    read: MeterRead | None = None
+
+    @property
+    def address(self) -> str:
+        ip = self.target.snmp
+        return f"[{ip}]:{self.target.port}" if ":" in ip else f"{ip}:{self.target.port}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("address", nargs="+", metavar="ADDRESS[:PORT]", help="[IPv6]:PORT as well")
+    parser.add_argument(
+        "--credential", action="append", default=[], metavar="NAME", help="this site's, in order"
+    )
+    parser.add_argument("--community", action="append", default=[], metavar="C", help="in order")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="of a try; 2")
+    parser.add_argument("--tries", type=int, metavar="N", help="3")
+    parser.add_argument("--json", action="store_true", help="one JSON object an address")
+
+
+def run_command(args: argparse.Namespace) -> int:
+    typed = {"timeout_s": args.timeout, "tries": args.tries}
+    settings = settings_or_exit(
+        PollerSettings, **{name: value for name, value in typed.items() if value is not None}
+    )
+    try:
+        return asyncio.run(
+            probe(
+                args.address,
+                settings=settings,
+                names=args.credential,
+                communities=args.community,
+                as_json=args.json,
+            )
+        )
+    except (UsageError, CredentialError, CeilingFileError, ProfileError) as error:
+        sys.stderr.write(f"pagetally probe: {error}\n")
+        return 2
+
+
+async def probe(
+    addresses: Sequence[str],
+    *,
+    settings: PollerSettings,
+    names: Sequence[str] = (),
+    communities: Sequence[str] = (),
+    as_json: bool = False,
+) -> int:
+    """Prints one outcome an address, in the order they were typed.
+
+    Returns 0 where every address answered; 1 where one did not, or broke off.
+
+    Raises: UsageError, CredentialError, CeilingFileError, ProfileError.
+    """
+    targets = [target_of(text) for text in addresses]
+    credentials = _credentials(settings, names, communities)
+    ceiling = _naming(load_ceiling(settings.ceiling_file), targets)
+    profiles = Profiles(load_profiles(*([settings.profiles] if settings.profiles else [])))
+    slots = asyncio.Semaphore(AT_ONCE)
+    found_all = True
+    async with (
+        SnmpClient(ceiling, timeout_s=settings.timeout_s, tries=settings.tries) as client,
+        asyncio.TaskGroup() as group,
+    ):
+
+        async def one(target: SnmpTarget) -> Probed:
+            async with slots:
+                return await _probe(client, target, credentials, profiles, settings)
+
+        for task in [group.create_task(one(target)) for target in targets]:
+            probed = await task
+            found_all = found_all and probed.outcome in ("read", "not_a_printer")
+            print(as_line(probed) if as_json else as_text(probed), flush=True)
+    return 0 if found_all else 1
+
+
+def target_of(text: str) -> SnmpTarget:
+    """ADDRESS, ADDRESS:PORT, NAME:PORT, [IPv6]:PORT or IPv6. Raises: UsageError."""
+    host, port = text, ""
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+        if rest and not rest.startswith(":"):
+            raise UsageError(f"{text!r}: after ] comes :PORT")
+    elif text.count(":") == 1:
+        host, port = text.split(":")
+    if port and not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
+        raise UsageError(f"{text!r}: a port is a number from 1 to 65535")
+    return SnmpTarget(snmp=_address(host), port=int(port or 161))
+
+
+def _address(host: str) -> str:
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise UsageError(f"{host!r} is neither an address nor a name that can be found") from None
+    return str(found[0][4][0])
+
+
+def _naming(ceiling: Ceiling, targets: Sequence[SnmpTarget]) -> Ceiling:
+    """What a person at the site typed counts as named."""
+    return ceiling.naming(
+        [ip_network(target.snmp.partition("%")[0]) for target in targets],
+        [target.port for target in targets],
+    )
+
+
+def _credentials(
+    settings: PollerSettings, names: Sequence[str], communities: Sequence[str]
+) -> list[tuple[str, Credential]]:
+    """What to ask as, and how to call it. Raises: UsageError, CredentialError."""
+    known = load_credentials(settings.credentials_file) if names else {}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{settings.credentials_file}: holds no credential {name!r}")
+    chosen = [(f'credential "{name}"', known[name]) for name in names]
+    chosen += [("the community given", Credential(community=SecretStr(c))) for c in communities]
+    if not chosen:
+        sys.stderr.write('asking as "public"; --credential or --community says otherwise\n')
+        chosen = [('community "public"', PUBLIC)]
+    return chosen
+
+
+async def _probe(
+    client: SnmpClient,
+    target: SnmpTarget,
+    credentials: Sequence[tuple[str, Credential]],
+    profiles: Profiles,
+    settings: PollerSettings,
+) -> Probed:
+    silence = ""
+    for name, credential in credentials:
+        session = client.session(target.snmp, target.port, credential, deadline_s=settings.read_s)
+        try:
+            device = await read_device(session, profiles, target.snmp, utc_now)
+        except NoAnswerError as error:
+            silence = f"{error}, asked with {name}; is SNMP v1 or v2c enabled?"
+            continue
+        except OutsideCeilingError as error:
+            return Probed(target, "no_answer", f"not asked: {error}")
+        except NotAPrinterError as error:
+            return Probed(target, "not_a_printer", str(error))
+        except NotReadableError as error:
+            return Probed(target, "unreadable", str(error))
+        round_id = uuid4()
+        order = order_id(round_id, target)
+        read = device.message(order, round_id, "probe", target, session.traffic)
+        return Probed(target, "read", read=read)
+    return Probed(target, "no_answer", silence)
+
+
+def as_line(probed: Probed) -> str:
+    read = probed.read.model_dump(mode="json") if probed.read else None
+    return json.dumps(
+        {
+            "address": probed.address,
+            "outcome": probed.outcome,
+            "reason": probed.reason,
+            "read": read,
+        }
+    )
+
+
+def as_text(probed: Probed) -> str:
+    read = probed.read
+    if read is None:
+        return f"{probed.address}  {probed.outcome.replace('_', ' ')}: {probed.reason}"
+    device = read.device
+    name = " ".join(word for word in (device.make, device.model) if word) or "a printing device"
+    lines = [f"{probed.address}  {name}, serial {device.serial or 'not told'}"]
+    lines += [
+        f"  {meter:<12} {count:>12,} {read.units.get(meter, '')}".rstrip()
+        for meter, count in read.meters.items()
+    ]
+    if read.no_meters_because:
+        lines.append(f"  no meters: {read.no_meters_because}")
+    lines += [f"  {_supply(supply)}" for supply in read.supplies]
+    lines += [f"  note: {note}" for note in read.notes]
+    said = [read.status.printer or read.status.device, *read.status.errors]
+    lines.append(
+        f"  {', '.join(word for word in said if word) or 'status not told'}; profile "
+        f"{read.profile}, {read.datagrams} datagrams, {read.bytes:,} bytes"
+    )
+    return "\n".join(lines)
+
+
+def _supply(supply: SupplyLevel) -> str:
+    name = supply.description or supply.type or supply.index
+    if supply.level_percent is not None:
+        return f"{name}: {supply.level_percent:g} %"
+    return f"{name}: {supply.state or 'not told'}"

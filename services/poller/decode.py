@@ -1,0 +1,220 @@
+"""Varbinds to meters; pure. Which row is which meter is the profile's word, never this file's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from services.poller.identity import identity, printer_index, prints
+from services.poller.mib import COUNTER_UNITS, SYS_OBJECT_ID
+from services.poller.profile import MeterRow, Profile
+from services.poller.recognise import Choice, Profiles
+from services.poller.rows import COUNT_TYPES, Rows, integer, raw
+from services.poller.status import alerts, device_status
+from services.poller.supplies import supply_levels
+from shared.messages import Alert, DeviceIdentity, DeviceStatus, SupplyLevel
+from shared.snmp.port import Varbind
+
+MAX_METERS = 500
+MAX_VARBINDS = 500
+MAX_KEPT_LETTERS = 100_000  # of all varbinds of a read
+NOTHING_PRINTS = "it answers SNMP, and nothing that it says is a printer's"
+USUAL_UNITS = {"scan": "scans", "sheets": "sheets"}  # of the other meters: impressions
+
+
+class NotReadableError(Exception):
+    """What came cannot be a read; the text says why."""
+
+
+class NotAPrinterError(NotReadableError):
+    """It answered, and nothing that came says that it prints."""
+
+
+@dataclass
+class Meters:
+    """Counts by name, with what stands behind each."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, list[str]] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)  # name -> why there is no count
+    notes: list[str] = field(default_factory=list)
+    adds_up: bool = True
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The fields of a MeterRead that varbinds tell."""
+
+    device: DeviceIdentity
+    meters: Meters
+    no_meters_because: str | None
+    varbinds: dict[str, tuple[str, int | str | None]]
+    supplies: list[SupplyLevel]
+    status: DeviceStatus
+    alerts: list[Alert]
+    basis: Literal["life", "equivalent"] | None
+    large_counts: Literal[1, 2] | None
+
+
+def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) -> Decoded:
+    """Raises: NotAPrinterError."""
+    if not prints(rows, choice):
+        raise NotAPrinterError(NOTHING_PRINTS)
+    device, told_by = identity(rows, choice, profiles, address)
+    meters = read_meters(rows, choice.profile)
+    return Decoded(
+        device=device,
+        meters=meters,
+        no_meters_because=None if meters.counts else _no_meters(meters),
+        varbinds=_kept(rows, choice.profile, told_by),
+        supplies=supply_levels(rows),
+        status=device_status(rows, printer_index(rows)),
+        alerts=alerts(rows),
+        basis=choice.profile.basis if meters.counts else None,
+        large_counts=choice.profile.large_counts if meters.counts else None,
+    )
+
+
+def _no_meters(meters: Meters) -> str:
+    if not meters.missing:
+        return "its profile names no meters"
+    name = "total" if "total" in meters.missing else next(iter(meters.missing))
+    others = len(meters.missing) - 1
+    more = f", nor any of {others} other meters" if others else ""
+    return f"no {name}: {meters.missing[name]}"[:900] + more
+
+
+def read_meters(rows: Rows, profile: Profile) -> Meters:
+    """Every meter of the profile by the first of its rows that gives a count."""
+    meters = Meters()
+    for name, ways in profile.meters.items():
+        for way in ways:
+            if _read_way(meters, name, way, rows):
+                meters.missing.pop(name, None)
+                break
+    _leave_out_what_does_not_add_up(meters, profile)
+    if meters.counts and "total" in meters.missing:
+        meters.notes.append(f"no total: {meters.missing['total']}"[:1000])
+    return meters
+
+
+def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
+    if way.column:
+        return _read_table(meters, name, way, rows)
+    counts = []
+    for oid in way.oids:
+        varbind = rows.one(oid)
+        if varbind is None and way.where_present:
+            continue
+        count = _count(varbind)
+        if count is None:
+            meters.missing[name] = _why(oid, varbind)
+            return False
+        counts.append((oid, count))
+    if not counts:
+        meters.missing[name] = f"it has none of {len(way.oids)} rows, {way.oids[0]} and on"
+        return False
+    return _put(meters, name, sum(n for _, n in counts), [oid for oid, _ in counts], way.unit)
+
+
+def _read_table(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
+    """The one row of a table that counts. Several that do are not added: nobody said that
+
+    they count different pages, nor that they count the same.
+    """
+    column = way.column or ""
+    cells = {at: cell for at, cell in rows.column(column).items() if _wanted(way, rows, at)}
+    counted = {at: count for at, cell in cells.items() if (count := _count(cell)) is not None}
+    if not counted:
+        one = next(iter(cells.values()), None)
+        meters.missing[name] = _why(one.oid if one else column, one)
+        return False
+    moving = [at for at, count in counted.items() if count]
+    if len(moving) > 1:
+        each = ", ".join(f"{at}: {count}" for at, count in counted.items())
+        meters.missing[name] = f"several rows of {column} count ({each}); which is it?"[:1000]
+        for at in moving if way.each_as else []:
+            own_name = f"{way.each_as}_{at.replace('.', '_')}"
+            _put(meters, own_name, counted[at], [cells[at].oid], _unit(way, rows, at))
+        return False
+    at = next(iter(moving or counted))
+    return _put(meters, name, counted[at], [cells[at].oid], _unit(way, rows, at))
+
+
+def _put(meters: Meters, name: str, count: int, sources: list[str], unit: str | None) -> bool:
+    if count >= 2**63 or len(meters.counts) >= MAX_METERS or len(name) > 63:
+        meters.missing[name] = f"{count} is more than can be kept"
+        return False
+    meters.counts[name] = count
+    meters.sources[name] = sources
+    if unit and unit != USUAL_UNITS.get(name, "impressions"):
+        meters.units[name] = unit
+    return True
+
+
+def _count(varbind: Varbind | None) -> int | None:
+    """A count as the device gives it; None for a negative code (-1, -2: not metered)."""
+    value = integer(varbind)
+    return value if value is not None and value >= 0 else None
+
+
+def _why(oid: str, varbind: Varbind | None) -> str:
+    if varbind is None:
+        return f"it has no row {oid}"
+    if varbind.type not in COUNT_TYPES:
+        return f"{oid} is no number ({varbind.type})"
+    return f"{oid} is {varbind.value!r}, which is not metered"
+
+
+def _wanted(way: MeterRow, rows: Rows, at: str) -> bool:
+    if way.where is None:
+        return True
+    if isinstance(way.where.equals, int):
+        return rows.integer(way.where.column, at) == way.where.equals
+    return rows.text(way.where.column, at) == way.where.equals
+
+
+def _unit(way: MeterRow, rows: Rows, at: str) -> str | None:
+    if way.unit_column is None:
+        return way.unit
+    code = rows.integer(way.unit_column, at)
+    return "not stated" if code is None else COUNTER_UNITS.get(code, f"unit {code}")
+
+
+def _leave_out_what_does_not_add_up(meters: Meters, profile: Profile) -> None:
+    for check in profile.checks:
+        parts = {name: meters.counts[name] for name in check.parts if name in meters.counts}
+        whole = meters.counts.get(check.whole)
+        if not parts or sum(parts.values()) == whole:
+            continue
+        meters.adds_up = False
+        said = " + ".join(f"{name} {count}" for name, count in parts.items())
+        is_whole = "is not known" if whole is None else f"is {whole}"
+        meters.notes.append(f"left out: {said}, while {check.whole} {is_whole}")
+        for name in parts:
+            meters.missing[name] = f"does not add up to {check.whole}"
+            for kept in (meters.counts, meters.sources, meters.units):
+                kept.pop(name, None)
+
+
+def _kept(
+    rows: Rows, profile: Profile, told_by: list[Varbind]
+) -> dict[str, tuple[str, int | str | None]]:
+    """Every counter row that was asked for, used or not, and what told the identity."""
+    varbinds = [rows.one(SYS_OBJECT_ID), *told_by]
+    for way in profile.meter_rows:
+        varbinds += [rows.one(oid) for oid in way.oids]
+        for column in way.columns:
+            varbinds += rows.column(column).values()
+    kept: dict[str, tuple[str, int | str | None]] = {}
+    room = MAX_KEPT_LETTERS
+    for varbind in varbinds:
+        value = raw(varbind) if varbind else None
+        if varbind is None or value is None or len(kept) >= MAX_VARBINDS:
+            continue
+        room -= len(varbind.oid) + len(str(value[1]))
+        if room < 0:
+            break
+        kept[varbind.oid] = value
+    return kept

@@ -1,0 +1,181 @@
+"""Which device it is, and whether it prints at all; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from services.poller.mib import (
+    ETHERNET,
+    GENERAL_COLUMNS,
+    HR_DEVICE_TYPE,
+    IF_PHYS_ADDRESS,
+    IF_TYPE,
+    MARKER_COLUMNS,
+    PRINTER_MIB_COLUMNS,
+    PRINTER_TYPE,
+    SUPPLY_COLUMNS,
+    SYS_DESCR,
+    SYS_OBJECT_ID,
+    WIRELESS,
+)
+from services.poller.profile import IdentityRow
+from services.poller.recognise import Choice, Profiles, is_below
+from services.poller.rows import Rows
+from services.poller.text import clean, mac_or_none, serial_or_none
+from shared.messages import DeviceIdentity
+from shared.snmp.port import Varbind
+
+_LONGEST = 1024  # sysDescr and IEEE 1284 IDs run beyond 255
+
+
+def prints(rows: Rows, choice: Choice) -> bool:
+    """Whether something that only a printing device says has come.
+
+    A printer in hrDeviceTable alone is not enough where it may be a computer's print queue: the
+    agent is a computer's, or numbers its devices as net-snmp's does, type * 256 or * 65536.
+    """
+    if choice.recognised or any(rows.column(column) for column in PRINTER_MIB_COLUMNS):
+        return True
+    sys_object_id = text_of(rows, SYS_OBJECT_ID) or ""
+    if any(is_below(sys_object_id, each.sys_object_id) for each in choice.profile.computers):
+        return False
+    return any(not _numbered_by_net_snmp(index) for index in _printer_devices(rows))
+
+
+def printer_index(rows: Rows) -> str | None:
+    """The hrDeviceIndex of the printing device, which need not be 1."""
+    columns = (*MARKER_COLUMNS, *GENERAL_COLUMNS, *SUPPLY_COLUMNS)
+    in_printer_mib = [at.split(".", 1)[0] for column in columns for at in rows.column(column)]
+    printers = _printer_devices(rows)
+    both = [index for index in printers if index in in_printer_mib]
+    return next(iter([*both, *printers, *in_printer_mib]), None)
+
+
+def text_of(rows: Rows, oid: str) -> str | None:
+    return rows.as_text(rows.one(oid), _LONGEST)
+
+
+def choose_profile(rows: Rows, profiles: Profiles) -> Choice:
+    """The profile by what has come so far: the system group, makers' own rows."""
+    present = [oid for oid in profiles.tell_tale_rows if text_of(rows, oid) or _number(rows, oid)]
+    return profiles.choose(text_of(rows, SYS_OBJECT_ID), text_of(rows, SYS_DESCR), present)
+
+
+def identity(
+    rows: Rows, choice: Choice, profiles: Profiles, address: str | None
+) -> tuple[DeviceIdentity, list[Varbind]]:
+    """The device, and the varbinds that told make, model, serial and firmware."""
+    finder = _Finder(rows, choice)
+    said_model = clean(choice.said.get("model") or "") if choice.said else None
+    model = finder.first("model") or said_model
+    make = choice.make
+    if make is None:
+        said = finder.first("make")
+        make = profiles.make_in(said) or said or profiles.make_in(model)
+    model = _without_make(model, make)
+    mac = _mac(rows)
+    serial = finder.first("serial", lambda text: serial_or_none(text, model, mac))
+    if serial is None and choice.said:
+        serial = serial_or_none(clean(choice.said.get("serial") or ""), model, mac)
+    firmware = finder.first("firmware")
+    used = list(finder.used)
+    device = DeviceIdentity(
+        make=make,
+        model=model,
+        serial=serial,
+        mac=mac,
+        hostname=finder.first("hostname"),
+        address=address,
+        asset_tag=finder.first("asset_tag"),
+        location=finder.first("location"),
+        firmware=firmware,
+        sys_object_id=text_of(rows, SYS_OBJECT_ID),
+        description=finder.first("description"),
+    )
+    return device, used
+
+
+def identity_oids(rows: Rows, choice: Choice) -> list[str]:
+    """The single instances still to be asked: those before the first walked cell that tells."""
+    finder = _Finder(rows, choice)
+    wanted: list[str] = []
+    for name, places in choice.profile.identity.items():
+        if name == "make" and choice.make:
+            continue
+        for place in places:
+            if place.column and finder.at(place):
+                break
+            if place.oid:
+                wanted.append(place.oid)
+    return [oid for oid in dict.fromkeys(wanted) if rows.one(oid) is None]
+
+
+class _Finder:
+    """Looks at the places of an identity field in their order."""
+
+    def __init__(self, rows: Rows, choice: Choice) -> None:
+        self._rows = rows
+        self._places = choice.profile.identity
+        self._index = printer_index(rows)
+        self.used: list[Varbind] = []
+
+    def first(
+        self, name: str, accept: Callable[[str], str | None] = lambda text: text
+    ) -> str | None:
+        places: Sequence[IdentityRow] = self._places.get(name, [])  # type: ignore[call-overload]
+        for place in places:
+            text = self.at(place)
+            told = accept(text) if text else None
+            if told:
+                varbind = self._varbind(place)
+                if varbind is not None:
+                    self.used.append(varbind)
+                return told
+        return None
+
+    def at(self, place: IdentityRow) -> str | None:
+        text = self._rows.as_text(self._varbind(place), _LONGEST)
+        if text and place.pattern:
+            said = place.pattern.search(text)
+            return clean(said.group(1) or "") if said else None
+        return text
+
+    def _varbind(self, place: IdentityRow) -> Varbind | None:
+        if place.oid:
+            return self._rows.one(place.oid)
+        cells = self._rows.column(place.column or "")
+        if self._index is not None and self._index in cells:
+            return cells[self._index]
+        return next(iter(cells.values())) if len(cells) == 1 else None
+
+
+def _printer_devices(rows: Rows) -> list[str]:
+    types = rows.column(HR_DEVICE_TYPE)
+    return [index for index, varbind in types.items() if varbind.value == PRINTER_TYPE]
+
+
+def _numbered_by_net_snmp(index: str) -> bool:
+    printer = 5  # the last arc of hrDevicePrinter
+    number = int(index) if index.isdecimal() else 0
+    return printer in {number >> 8, number >> 16}
+
+
+def _number(rows: Rows, oid: str) -> bool:
+    varbind = rows.one(oid)
+    return varbind is not None and isinstance(varbind.value, int)
+
+
+def _without_make(model: str | None, make: str | None) -> str | None:
+    if model and make and model.lower().startswith(make.lower() + " "):
+        return model[len(make) :].strip() or model
+    return model
+
+
+def _mac(rows: Rows) -> str | None:
+    """Of the first Ethernet interface that has one; else wireless, else of unknown kind."""
+    macs: dict[int | None, str] = {}
+    for index, varbind in rows.column(IF_PHYS_ADDRESS).items():
+        mac = mac_or_none(varbind.value) if isinstance(varbind.value, bytes) else None
+        if mac:
+            macs.setdefault(rows.integer(IF_TYPE, index), mac)
+    return next((macs[kind] for kind in (ETHERNET, WIRELESS, None) if kind in macs), None)

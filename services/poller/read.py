@@ -1,0 +1,123 @@
+"""The handler: the order to read one device in, its meters or why not out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Literal, Protocol
+
+from services.poller.decode import NotAPrinterError, NotReadableError
+from services.poller.device import read_device
+from services.poller.recognise import Profiles
+from services.poller.text import clean
+from shared.bus.port import Delivery
+from shared.ceiling import Ceiling, OutsideCeilingError
+from shared.credentials import Credential, CredentialError
+from shared.messages import DeviceFound, Message, ReadFailed, SnmpTarget
+from shared.snmp.port import NoAnswerError, SnmpSession
+
+MAX_ENDS = 10  # so often may an order have ended the poller that read it
+
+Outcome = Literal["no_answer", "unreadable", "not_a_printer", "refused", "expired", "set_aside"]
+
+
+class Connect(Protocol):
+    def __call__(self, address: str, port: int, credential: Credential) -> SnmpSession: ...
+
+
+class OrderRefusedError(Exception):
+    """The order is not carried out, and nothing is sent."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
+async def read(
+    found: DeviceFound,
+    delivery: Delivery,
+    *,
+    agent: str,
+    connect: Connect,
+    credentials: Callable[[], Mapping[str, Credential]],
+    ceiling: Ceiling,
+    profiles: Profiles,
+    now: Callable[[], datetime],
+) -> Sequence[Message]:
+    """One MeterRead or one ReadFailed. A device that fails is news; a bug propagates."""
+    tried: list[str] = []
+
+    def failed(outcome: Outcome, error: Exception) -> list[Message]:
+        return [_failed(found, agent, now(), outcome, str(error), tried)]
+
+    try:
+        target = _allowed(found, delivery, ceiling, now())
+        name = found.credential or "public"
+        session = connect(target.snmp, target.port, _credential(name, credentials))
+        tried.append(f'SNMP with credential "{name}"')
+        device = await read_device(session, profiles, target.snmp, now)
+    except OrderRefusedError as error:
+        return failed(error.outcome, error)
+    except OutsideCeilingError as error:
+        return failed("refused", error)
+    except NoAnswerError as error:
+        return failed("no_answer", error)
+    except NotAPrinterError as error:
+        return failed("not_a_printer", error)
+    except NotReadableError as error:
+        return failed("unreadable", error)
+    return [device.message(found.order, found.round, agent, target, session.traffic)]
+
+
+async def dead(
+    found: DeviceFound, delivery: Delivery, *, agent: str, now: Callable[[], datetime]
+) -> Sequence[Message]:
+    """An order that the bus gave up on: its handler raised, or it was delivered too often."""
+    reason = "the poller could not finish this order; its log says why"
+    return [_failed(found, agent, now(), "set_aside", reason, ())]
+
+
+def _allowed(found: DeviceFound, delivery: Delivery, ceiling: Ceiling, now: datetime) -> SnmpTarget:
+    """Raises: OrderRefusedError."""
+    if now >= found.read_before:
+        raise OrderRefusedError("expired", "order expired")
+    ends = max(delivery.times, found.given)
+    if ends >= MAX_ENDS:
+        raise OrderRefusedError("set_aside", f"ended the poller {ends} times")
+    if not isinstance(found.target, SnmpTarget):
+        raise OrderRefusedError("refused", "this version reads devices by SNMP only")
+    refusal = ceiling.refusal(found.target.snmp, found.target.port)
+    if refusal:
+        raise OrderRefusedError("refused", refusal)
+    return found.target
+
+
+def _credential(name: str, credentials: Callable[[], Mapping[str, Credential]]) -> Credential:
+    """Raises: OrderRefusedError."""
+    try:
+        credential = credentials().get(name)
+    except CredentialError as error:
+        raise OrderRefusedError("refused", str(error)) from error
+    if credential is None:
+        raise OrderRefusedError("refused", f'this site has no SNMP credential "{name}"')
+    return credential
+
+
+def _failed(
+    found: DeviceFound,
+    agent: str,
+    at: datetime,
+    outcome: Outcome,
+    reason: str,
+    tried: Sequence[str],
+) -> ReadFailed:
+    return ReadFailed(
+        order=found.order,
+        round=found.round,
+        agent=agent,
+        target=found.target,
+        failed_at=at,
+        outcome=outcome,
+        reason=clean(reason, 1000) or outcome,
+        tried=list(tried),
+    )

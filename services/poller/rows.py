@@ -1,0 +1,85 @@
+"""What a device answered, and reading single values out of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from services.poller.mib import GENERAL_LOCALIZATION, LOCALIZATION_CHARSET
+from services.poller.text import MAX_TEXT, clean, decode_text
+from shared.snmp.port import Varbind
+
+COUNT_TYPES = frozenset({"Integer32", "Counter32", "Gauge32", "Counter64"})
+_INSTANCE = re.compile(r"(0|[1-9]\d{0,9})(\.(0|[1-9]\d{0,9})){0,15}")
+_INT64 = 2**63
+_MAX_OCTETS = 1024  # of an octet string that a read keeps
+
+
+@dataclass
+class Rows:
+    """Single instances by OID, and walked columns: column OID -> instance -> varbind."""
+
+    scalars: dict[str, Varbind] = field(default_factory=dict)
+    columns: dict[str, dict[str, Varbind]] = field(default_factory=dict)
+
+    def take(self, answer: Mapping[str, Varbind]) -> None:
+        self.scalars.update(answer)
+
+    def take_table(self, answer: Mapping[str, Mapping[str, Varbind]]) -> None:
+        """Instances of more than 16 arcs are nobody's who prints, and are left."""
+        for column, cells in answer.items():
+            kept = {at: cell for at, cell in cells.items() if _INSTANCE.fullmatch(at)}
+            self.columns.setdefault(column, {}).update(kept)
+
+    def column(self, column: str) -> Mapping[str, Varbind]:
+        return self.columns.get(column, {})
+
+    def cell(self, column: str, instance: str) -> Varbind | None:
+        return self.column(column).get(instance)
+
+    def one(self, oid: str) -> Varbind | None:
+        return self.scalars.get(oid)
+
+    def integer(self, column: str, instance: str) -> int | None:
+        return integer(self.cell(column, instance))
+
+    def text(self, column: str, instance: str) -> str | None:
+        return self.as_text(self.cell(column, instance))
+
+    def as_text(self, varbind: Varbind | None, limit: int = MAX_TEXT) -> str | None:
+        """An octet string in the character set that the device declares; an OID as it is."""
+        if varbind is None:
+            return None
+        if isinstance(varbind.value, bytes):
+            return decode_text(varbind.value, self.charset, limit)
+        return clean(varbind.value, limit) if isinstance(varbind.value, str) else None
+
+    @property
+    def charset(self) -> int | None:
+        """prtLocalizationCharacterSet of the localization in use, or of the only one there is."""
+        for device, current in self.column(GENERAL_LOCALIZATION).items():
+            declared = self.integer(LOCALIZATION_CHARSET, f"{device}.{integer(current)}")
+            if declared is not None:
+                return declared
+        only = list(self.column(LOCALIZATION_CHARSET).values())
+        return integer(only[0]) if len(only) == 1 else None
+
+
+def integer(varbind: Varbind | None) -> int | None:
+    """The value of an integer type that a message can carry."""
+    if varbind is None or varbind.type not in COUNT_TYPES or not isinstance(varbind.value, int):
+        return None
+    return varbind.value if -_INT64 <= varbind.value < _INT64 else None
+
+
+def raw(varbind: Varbind) -> tuple[str, int | str | None] | None:
+    """A varbind as a message keeps it: octets in hex; None where it is too long to be kept."""
+    value = varbind.value
+    if isinstance(value, bytes):
+        return (varbind.type, value.hex()) if len(value) <= _MAX_OCTETS else None
+    if isinstance(value, str):
+        return varbind.type, clean(value, _MAX_OCTETS)
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        return varbind.type, str(value)
+    return varbind.type, value

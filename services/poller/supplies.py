@@ -1,0 +1,103 @@
+"""Supply rows to supply levels; pure. RFC 3805, prtMarkerSuppliesTable."""
+
+from __future__ import annotations
+
+from services.poller.mib import (
+    COLORANT_VALUE,
+    RECEPTACLE,
+    SUPPLY_CLASS,
+    SUPPLY_COLORANT,
+    SUPPLY_COLUMNS,
+    SUPPLY_DESCRIPTION,
+    SUPPLY_LEVEL,
+    SUPPLY_MAX,
+    SUPPLY_TYPE,
+    SUPPLY_TYPES,
+    SUPPLY_UNIT,
+    SUPPLY_UNITS,
+)
+from services.poller.rows import Rows
+from shared.messages import SupplyLevel
+
+MAX_SUPPLIES = 200
+
+
+def supply_levels(rows: Rows) -> list[SupplyLevel]:
+    """The supplies in table order."""
+    instances = dict.fromkeys(
+        instance for column in SUPPLY_COLUMNS for instance in rows.column(column)
+    )
+    in_order = sorted(instances, key=_table_order)
+    return [_supply(rows, instance) for instance in in_order[:MAX_SUPPLIES]]
+
+
+def _supply(rows: Rows, instance: str) -> SupplyLevel:
+    level = rows.integer(SUPPLY_LEVEL, instance)
+    max_capacity = rows.integer(SUPPLY_MAX, instance)
+    kind = rows.integer(SUPPLY_TYPE, instance)
+    unit = rows.integer(SUPPLY_UNIT, instance)
+    receptacle = rows.integer(SUPPLY_CLASS, instance) == RECEPTACLE
+    return SupplyLevel(
+        index=instance,
+        description=rows.text(SUPPLY_DESCRIPTION, instance),
+        type=SUPPLY_TYPES.get(kind, f"type {kind}") if kind is not None else None,
+        colorant=_colorant(rows, instance),
+        level_percent=level_percent(level, max_capacity),
+        level=level,
+        max_capacity=max_capacity,
+        unit=SUPPLY_UNITS.get(unit, f"unit {unit}") if unit is not None else None,
+        state=state(level, max_capacity, receptacle=receptacle),
+    )
+
+
+def level_percent(level: int | None, max_capacity: int | None) -> float | None:
+    """Share of a supply that is left, 0.0 to 100.0, to a tenth.
+
+    Args:
+        level: prtMarkerSuppliesLevel in prtMarkerSuppliesSupplyUnit: what is left in a container,
+            or the room left in a receptacle. -1 no restriction, -2 unknown, -3 some is left.
+        max_capacity: prtMarkerSuppliesMaxCapacity, same unit; -1 and -2 as above.
+
+    Returns:
+        None where no share can be told: a code, a capacity of 0, or a level above its capacity
+        (some devices report 150 of 100), which is not cut to 100.
+    """
+    if level is None or max_capacity is None or not 0 <= level <= max_capacity:
+        return None
+    return round(100 * level / max_capacity, 1) if max_capacity else None
+
+
+def state(level: int | None, max_capacity: int | None, *, receptacle: bool) -> str | None:
+    """What the codes say, in words; None where level and capacity say it as numbers."""
+    match level:
+        case None:
+            return None
+        case -1:
+            return "no restriction"
+        case -2:
+            return "unknown"
+        case -3:
+            return "some room left" if receptacle else "some left"
+        case 0:
+            return "full" if receptacle else "empty"
+        case below if below < 0:
+            return f"level {below} means nothing"
+    if max_capacity is None or max_capacity <= 0:
+        return "capacity unknown" if max_capacity != -1 else "capacity not restricted"
+    if level > max_capacity:
+        return f"level {level} is above the capacity {max_capacity}"
+    return None
+
+
+def _colorant(rows: Rows, instance: str) -> str | None:
+    """prtMarkerColorantValue by way of prtMarkerSuppliesColorantIndex; 0: no colorant."""
+    index = rows.integer(SUPPLY_COLORANT, instance)
+    if not index:
+        return None
+    device = instance.split(".", 1)[0]
+    text = rows.text(COLORANT_VALUE, f"{device}.{index}")
+    return text.lower() if text else None
+
+
+def _table_order(instance: str) -> list[int]:
+    return [int(arc) for arc in instance.split(".") if arc.isdecimal()]
