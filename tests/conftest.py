@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.peers.rabbit",
     "tests.peers.smtp",
     "tests.peers.proxy",
+    "tests.peers.agent",
 ]

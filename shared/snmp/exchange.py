@@ -99,7 +99,7 @@ class Exchange:
                 waiting.give(fault, len(payload))
             return
         asked = self._open.get(answer.request_id)
-        if asked is None or answer.pdu != RESPONSE:
+        if asked is None or asked.future.done() or answer.pdu != RESPONSE:
             self.strays.late += 1
             for waiting in self._open_to(source):
                 waiting.stray = "an answer to no open request came"

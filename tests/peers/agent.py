@@ -1,0 +1,49 @@
+"""Simulated SNMP agents on loopback addresses of their own, for one test."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.peers import free_port
+
+if TYPE_CHECKING:
+    from services.solo.simulator import SimulatedAgent
+
+# what an agent needs is imported when one is started: the slim environments lack it
+
+
+class Agents:
+    """Starts agents, all on one free UDP port; `ceiling` names the addresses that were given."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        from shared.ceiling import Ceiling
+
+        self.port = free_port(socket.SOCK_DGRAM)
+        self.ceiling = Ceiling(networks=(), ports=frozenset({self.port}))
+        self._stack = stack
+
+    def name(self, address: str, port: int | None = None) -> None:
+        """Have the ceiling allow an address, whoever answers there."""
+        self.ceiling = self.ceiling.naming([ip_network(address)], [port or self.port])
+
+    async def start(self, agent: SimulatedAgent, address: str | None = None) -> str:
+        """The address, a random one of 127.64.0.0/10 unless given, at which `agent` answers."""
+        from services.solo.simulator import simulate
+
+        address = address or str(ip_network("127.64.0.0/10")[random.randrange(1, 2**22 - 1)])
+        await self._stack.enter_async_context(simulate({(address, self.port): agent}))
+        self.name(address)
+        return address
+
+
+@pytest.fixture
+async def agents() -> AsyncIterator[Agents]:
+    async with AsyncExitStack() as stack:
+        yield Agents(stack)
