@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from services.ingest.identity import (
@@ -59,16 +60,20 @@ async def note_devices(connection: Connection, site: Site, reads: Sequence[Meter
         for row in await cursor.fetchall()
     ]
     placing = place(site.id, sightings, known, before)
-    first_at = {
-        sighting.key: read.taken_at
-        for sighting, read in zip(reversed(sightings), reversed(reads), strict=True)
-        if sighting.key and sighting.key not in ids
-    }
-    if first_at:
+    first_at = _first_reads(sightings, reads)
+    new = {key: at for key, at in first_at.items() if key not in ids}
+    if new:
         cursor = await connection.execute(
-            _NEW_DEVICES, (site.customer_id, list(first_at), list(first_at.values()), site.id)
+            _NEW_DEVICES, (site.customer_id, list(new), list(new.values()), site.id)
         )
         ids.update({row["key"]: row["id"] for row in await cursor.fetchall()})
+    # late messages are ordinary: a device may turn out to be known for longer
+    await connection.execute(
+        "update device d set first_read_at = came.at"
+        " from unnest(%s::text[], %s::timestamptz[]) as came (key, at)"
+        " where d.customer_id = %s and d.key = came.key and came.at < d.first_read_at",
+        (list(first_at), list(first_at.values()), site.customer_id),
+    )
     await copy_rows(
         connection,
         "evidence",
@@ -82,6 +87,14 @@ def _sighting(site: Site, read: MeterRead) -> Sighting:
     key, held_because = device_key(site.name, read.device)
     mac = usable_mac(read.device.mac)
     return Sighting(read.id, read.round, read.target.key, mac, key, held_because)
+
+
+def _first_reads(sightings: Sequence[Sighting], reads: Sequence[MeterRead]) -> dict[str, datetime]:
+    first: dict[str, datetime] = {}
+    for sighting, read in zip(sightings, reads, strict=True):
+        if sighting.key:
+            first[sighting.key] = min(first.get(sighting.key, read.taken_at), read.taken_at)
+    return first
 
 
 def _evidence(

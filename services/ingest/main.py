@@ -17,6 +17,7 @@ from shared.serve import stop_on_signals
 from shared.settings import settings_or_exit
 from shared.store.postgres import StoreError, open_store
 
+_START_S = 10.0
 _DRAIN_S = 20
 _CERTIFICATE_EVERY_S = 30.0
 
@@ -65,20 +66,28 @@ async def run(
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             stopped = asyncio.create_task(stopping.wait())
             renewing = asyncio.create_task(_keep_certificate(settings, config.ssl))
-            while not server.started and not serving.done():
-                await asyncio.sleep(0.01)
-            if not serving.done():
+            try:
+                await asyncio.wait_for(server.taking.wait(), _START_S)
                 log.info("ingest ready", host=settings.host, port=port, tls=config.is_ssl)
                 if ready:
                     ready(port)
-            await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            server.should_exit = True
-            for task in (stopped, renewing):
-                task.cancel()
-            await serving
+                await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                server.should_exit = True
+                for task in (stopped, renewing):
+                    task.cancel()
+                await serving
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.taking = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.taking.set()
+
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         """Signals are ours: several services may run in one process."""
@@ -95,6 +104,8 @@ async def _keep_certificate(settings: IngestSettings, context: ssl.SSLContext | 
         with suppress(OSError):  # while it is being replaced
             found = settings.tls_cert.stat().st_mtime
             if found != used:
-                context.load_cert_chain(settings.tls_cert, settings.tls_key)
+                # tried apart first: a certificate without its key would spoil the one in use
+                for each in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
+                    each.load_cert_chain(settings.tls_cert, settings.tls_key)
                 used = found
                 log.info("certificate renewed", file=str(settings.tls_cert))

@@ -1,0 +1,92 @@
+"""The shapes of the API as OpenAPI tells them, and every refusal as {"error": "…"}."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from services.ingest.body import TooSlowError
+from services.ingest.envelope import MAX_NUMBER, BatchError, TooLargeError
+from services.ingest.measures import Measures
+from shared.log import log
+from shared.store.postgres import StoreError
+
+_Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+
+
+class EventMessage(BaseModel):
+    n: _Number
+    type: Literal["meter.read.v1", "read.failed.v1", "round.finished.v1", "segments.listed.v1"]
+    body: dict[str, Any]
+
+
+class EventBatch(BaseModel):
+    """What an uploader sends. `first_unsent`: the lowest number it has no answer for yet."""
+
+    spool: UUID
+    first_unsent: _Number
+    last: Annotated[int, Field(ge=0, le=MAX_NUMBER)]
+    sent_at: datetime
+    messages: list[EventMessage]
+
+
+class EventResult(BaseModel):
+    n: int
+    status: Literal["accepted", "duplicate", "rejected"]
+    reason: str | None = None
+
+
+class EventAnswer(BaseModel):
+    """Given after the commit: what is answered here the spool may forget."""
+
+    results: list[EventResult]
+    last: int  # the highest number that the hub knows of this spool
+
+
+class Fault(BaseModel):
+    error: str
+
+
+FAULTS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Fault, "description": "Not a batch; nothing of it was stored"},
+    401: {"model": Fault, "description": "No key, an unknown one, or a revoked one"},
+    408: {"model": Fault, "description": "The body took too long"},
+    413: {"model": Fault, "description": "Too many bytes or messages; send fewer at once"},
+    429: {"model": Fault, "description": "Too much in this minute; see Retry-After"},
+    503: {"model": Fault, "description": "The database is away; see Retry-After"},
+}
+
+
+def add_faults(app: FastAPI, measures: Measures) -> None:
+    """Every refusal as {"error": "…"}."""
+
+    def told(code: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
+        measures.refused.labels(str(code)).inc()
+        # what is left of a body is not read: the connection is of no more use
+        close = {"Connection": "close"} if code in (401, 408, 413, 429) else {}
+        return JSONResponse({"error": text}, code, {**(headers or {}), **close})
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> JSONResponse:
+        return told(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(BatchError)
+    async def not_a_batch(_: Request, error: BatchError) -> JSONResponse:
+        code = 413 if isinstance(error, TooLargeError) else 400
+        return told(408 if isinstance(error, TooSlowError) else code, str(error))
+
+    @app.exception_handler(StoreError)
+    async def no_database(_: Request, error: StoreError) -> JSONResponse:
+        log.error("database away", error=str(error))
+        return told(503, "the hub's database does not answer", {"Retry-After": "10"})
+
+    @app.exception_handler(Exception)
+    async def bug(_: Request, error: Exception) -> JSONResponse:
+        log.error("request failed", exc_info=error)
+        return told(500, "the hub failed; its log says how", {"Retry-After": "60"})
