@@ -63,6 +63,10 @@ async def uploading(settings: UploaderSettings, bus: Bus) -> AsyncIterator[Relay
             carrying = group.create_task(relay.run())
             yield relay
             carrying.cancel()
+    except BaseExceptionGroup as errors:
+        if len(errors.exceptions) > 1:
+            raise
+        raise errors.exceptions[0] from None  # what ended the block, as it was raised
     finally:
         spool.close()
 

@@ -55,7 +55,7 @@ class Hub:
         self._client = httpx.AsyncClient(
             headers=headers,
             verify=trust,
-            proxy=httpx.Proxy(proxy, ssl_context=trust) if proxy else None,
+            proxy=_proxy(proxy, trust) if proxy else None,
             trust_env=False,
             timeout=httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
             # below the 5 s after which servers close, so that no batch meets a closing connection
@@ -169,6 +169,10 @@ def _excepted(host: str, said: dict[str, str]) -> bool:
     except ValueError:
         return False
     return any(address in network for network in networks)
+
+
+def _proxy(url: str, trust: ssl.SSLContext) -> httpx.Proxy:
+    return httpx.Proxy(url, ssl_context=trust if urlsplit(url).scheme == "https" else None)
 
 
 def without_password(url: str) -> str:

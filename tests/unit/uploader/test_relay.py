@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.uploader.failures import HubError, NotAnsweredError, NotReachedError
+from services.uploader.relay import Relay
+from services.uploader.send import Answer, Hub
+from services.uploader.spool import Spool
+from shared.bus.port import BusDownError
+from shared.messages import Message, Scope
+from tests.unit.uploader.messages import NOW, meter_read
+
+Batch = dict[str, Any]  # an envelope, parsed
+Reply = Callable[[Batch], Answer]
+
+
+def answer(status: int, body: object = None, **headers: str) -> Answer:
+    return Answer(status, headers, json.dumps(body).encode())
+
+
+def accept(batch: Batch) -> Answer:
+    numbers = [message["n"] for message in batch["messages"]]
+    return answer(200, {"results": [{"n": n, "status": "accepted"} for n in numbers], "last": 0})
+
+
+class FakeHub(Hub):
+    """Answers by a script, then accepts; `batches` holds the numbers of each batch that came."""
+
+    def __init__(self) -> None:
+        self.url = "https://hub.example"
+        self.who = "hub.example:443"
+        self.script: list[Reply | HubError] = []
+        self.otherwise: Reply = accept
+        self.batches: list[list[int]] = []
+        self.envelopes: list[Batch] = []
+        self.came: asyncio.Queue[list[int]] = asyncio.Queue()
+        self.scope = answer(304)
+        self.asked_scope: list[Mapping[str, str]] = []
+
+    async def post(self, path: str, body: bytes) -> Answer:
+        batch = json.loads(body)
+        self.envelopes.append(batch)
+        self.batches.append([message["n"] for message in batch["messages"]])
+        self.came.put_nowait(self.batches[-1])
+        reply = self.script.pop(0) if self.script else self.otherwise
+        if isinstance(reply, HubError):
+            raise reply
+        return reply(batch)
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        self.asked_scope.append(headers or {})
+        return self.scope
+
+
+class Site:
+    def __init__(self, path: Path) -> None:
+        self.spool = Spool(path)
+        self.hub = FakeHub()
+        self.published: list[Message] = []
+        self.bus_down = False
+        self.relay = Relay(
+            self.spool,
+            self.hub,
+            publish=self.publish,
+            now=lambda: NOW,
+            contact_s=900,
+            gather_s=0,
+            keep_days=30,
+        )
+
+    async def publish(self, message: Message) -> None:
+        if self.bus_down:
+            raise BusDownError("the broker did not confirm in 10 s")
+        self.published.append(message)
+
+    def store(self, count: int) -> None:
+        last = self.spool.last()
+        self.spool.store([meter_read(last + each) for each in range(count)], NOW)
+
+    def states(self) -> dict[int, str]:
+        rows = sqlite3.connect(self.spool.path).execute("select n, state from message order by n")
+        return dict(rows.fetchall())
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path / "spool.sqlite")
+    yield made
+    made.spool.close()
+
+
+def refuse(status: int, **headers: str) -> Reply:
+    return lambda batch: answer(status, None, **headers)
+
+
+async def test_all_that_waits_is_sent_in_batches_of_at_most_500(site: Site) -> None:
+    site.store(1100)
+    assert await site.relay.contact(due=False) is None
+    sent = [n for batch in site.hub.batches for n in batch]
+    assert sent == list(range(1, 1101))
+    assert max(map(len, site.hub.batches)) <= 500
+    assert all(len(json.dumps(each)) < 1_100_000 for each in site.hub.envelopes)
+    assert site.spool.count_waiting() == 0
+
+
+async def test_the_envelope_says_what_is_still_to_come(site: Site) -> None:
+    site.store(3)
+    site.hub.script = [
+        lambda batch: answer(200, {"results": [{"n": 1, "status": "accepted"}], "last": 1})
+    ]
+    await site.relay.contact(due=False)
+    said = [(each["first_unsent"], each["last"]) for each in site.hub.envelopes]
+    assert said == [(1, 3), (2, 3)]
+
+
+async def test_a_contact_that_is_due_is_made_with_nothing_to_send(site: Site) -> None:
+    """The hub must be able to tell a quiet site from a dead one."""
+    await site.relay.contact(due=True)
+    await site.relay.contact(due=False)
+    assert site.hub.batches == [[]]
+    assert len(site.hub.asked_scope) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        refuse(500),
+        refuse(502),
+        refuse(404),
+        refuse(302),
+        refuse(401),
+        refuse(400),
+        lambda batch: Answer(200, {}, b"<html>log in to the guest network</html>"),
+        lambda batch: answer(200, {"results": []}),
+        lambda batch: answer(200, {"results": [{"n": 99, "status": "accepted"}]}),
+        NotReachedError("tcp", "hub.example:443: refuses connections", "is it up?"),
+        NotAnsweredError("hub.example:443: the connection broke", "again"),
+    ],
+)
+async def test_what_is_not_answered_is_sent_again_and_nothing_is_lost(
+    site: Site, reply: Reply | HubError
+) -> None:
+    site.store(3)
+    site.hub.script = [reply]
+    trouble = await site.relay.contact(due=False)
+    assert trouble
+    assert site.relay.problem() == str(trouble)
+    assert set(site.states().values()) == {"waiting"}
+    while site.spool.count_waiting():
+        assert await site.relay.contact(due=False) is None
+    assert site.relay.problem() is None
+    assert set(site.states()) == {1, 2, 3}
+
+
+async def test_a_rejected_message_is_kept_with_its_reason_and_not_sent_again(site: Site) -> None:
+    site.store(2)
+    site.hub.script = [
+        lambda batch: answer(
+            200,
+            {
+                "results": [
+                    {"n": 1, "status": "rejected", "reason": "names another site"},
+                    {"n": 2, "status": "accepted"},
+                ]
+            },
+        )
+    ]
+    await site.relay.contact(due=False)
+    await site.relay.contact(due=False)
+    assert site.hub.batches == [[1, 2]]
+    assert site.states() == {1: "rejected", 2: "committed"}
+
+
+async def test_a_message_that_makes_the_hub_fail_holds_up_no_other(site: Site) -> None:
+    def fails_over_the_seventh(batch: Batch) -> Answer:
+        poisonous = any(message["n"] == 7 for message in batch["messages"])
+        return answer(500) if poisonous else accept(batch)
+
+    site.hub.otherwise = fails_over_the_seventh
+    site.store(40)
+    for _ in range(12):
+        await site.relay.contact(due=False)
+    assert [n for n, state in site.states().items() if state == "waiting"] == [7]
+
+    site.store(5)
+    await site.relay.contact(due=False)
+    assert [n for n, state in site.states().items() if state == "waiting"] == [7]
+
+
+async def test_a_batch_too_large_is_halved_and_one_too_large_alone_is_set_aside(
+    site: Site,
+) -> None:
+    def at_most_three_and_not_the_fifth(batch: Batch) -> Answer:
+        numbers = [message["n"] for message in batch["messages"]]
+        return answer(413) if len(numbers) > 3 or 5 in numbers else accept(batch)
+
+    site.hub.otherwise = at_most_three_and_not_the_fifth
+    site.store(10)
+    assert await site.relay.contact(due=False) is None
+    states = site.states()
+    assert states.pop(5) == "rejected"
+    assert set(states.values()) == {"committed"}
+
+
+async def test_a_hub_that_knows_higher_numbers_means_a_restored_spool(site: Site) -> None:
+    site.store(2)
+    old = site.spool.id()
+    site.hub.script = [
+        lambda batch: answer(200, {"results": [{"n": 1, "status": "accepted"}], "last": 9})
+    ]
+    await site.relay.contact(due=False)
+    assert site.spool.id() != old
+    assert [each["spool"] for each in site.hub.envelopes] == [str(old), str(site.spool.id())]
+    assert site.hub.batches == [[1, 2], [1]]
+    assert site.spool.count_waiting() == 0
+
+
+async def test_a_new_scope_is_handed_on_once(site: Site) -> None:
+    scope = Scope(version=3, author="Ann", changed_at=NOW, segments=["10.0.0.0/24"])
+    site.hub.scope = Answer(200, {"etag": '"3"'}, scope.to_json())
+    await site.relay.contact(due=True)
+    site.hub.scope = answer(304)
+    await site.relay.contact(due=True)
+    assert site.published == [scope]
+    assert site.hub.asked_scope == [{}, {"If-None-Match": '"3"'}]
+
+
+async def test_a_scope_that_could_not_be_handed_on_is_fetched_again(site: Site) -> None:
+    scope = Scope(version=3, author="Ann", changed_at=NOW)
+    site.hub.scope = Answer(200, {"etag": '"3"'}, scope.to_json())
+    site.bus_down = True
+    assert isinstance(await site.relay.contact(due=True), BusDownError)
+    site.bus_down = False
+    assert await site.relay.contact(due=True) is None
+    assert site.hub.asked_scope == [{}, {}]
+    assert site.published == [scope]
+
+
+async def test_a_scope_that_cannot_be_read_is_not_handed_on(site: Site) -> None:
+    site.hub.scope = Answer(200, {"etag": '"3"'}, b'{"version": 3, "all": true}')
+    trouble = await site.relay.contact(due=True)
+    assert "sent no scope that can be read" in str(trouble)
+    assert site.published == []
+
+
+async def test_another_hub_s_scope_is_not_asked_for_by_this_one_s_version(site: Site) -> None:
+    site.spool.keep_scope_etag('https://old.example "3"')
+    await site.relay.contact(due=True)
+    assert site.hub.asked_scope == [{}]
+
+
+async def test_the_scope_comes_back_also_while_a_message_cannot_be_taken(site: Site) -> None:
+    site.store(1)
+    site.hub.otherwise = refuse(500)
+    site.hub.scope = Answer(200, {}, Scope(version=1, author="Ann", changed_at=NOW).to_json())
+    assert await site.relay.contact(due=True)
+    assert len(site.published) == 1
+
+
+def back_off(site: Site, failures: int, trouble: Exception) -> float:
+    site.relay._failures = failures
+    return site.relay._back_off_s(trouble)
+
+
+async def test_the_back_off_grows_from_a_second_to_a_quarter_of_an_hour(site: Site) -> None:
+    down = NotReachedError("tcp", "refused", "wait")
+    assert 1 <= back_off(site, 0, down) <= 2
+    assert 8 <= back_off(site, 3, down) <= 16
+    assert 450 <= back_off(site, 50, down) <= 900
+    assert len({back_off(site, 50, down) for _ in range(5)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "least", "most"),
+    [
+        (429, {"retry-after": "120"}, 120, 132),
+        (503, {"retry-after": "0"}, 1, 1.1),
+        (503, {"retry-after": "Mon, 02 Nov 2026 08:01:00 GMT"}, 60, 66),
+        (503, {"retry-after": "99999999"}, 3600, 3960),
+        (503, {"retry-after": "soon"}, 1, 2),
+        (503, {"retry-after": "-5"}, 1, 2),
+        (401, {}, 720, 900),
+        (403, {}, 720, 900),
+    ],
+)
+async def test_how_long_to_wait_is_the_hub_s_to_say_within_bounds(
+    site: Site, status: int, headers: dict[str, str], least: float, most: float
+) -> None:
+    site.store(1)
+    site.hub.script = [refuse(status, **headers)]
+    trouble = await site.relay.contact(due=False)
+    assert trouble
+    assert least <= back_off(site, 0, trouble) <= most
+
+
+async def test_what_is_stored_is_sent_soon_and_then_all_is_quiet(site: Site) -> None:
+    running = asyncio.create_task(site.relay.run())
+    try:
+        assert await asyncio.wait_for(site.hub.came.get(), 5) == []
+        for wanted in (1, 2):
+            site.store(1)
+            site.relay.wake()
+            assert await asyncio.wait_for(site.hub.came.get(), 5) == [wanted]
+        await asyncio.sleep(0.1)
+        assert site.hub.came.empty()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
