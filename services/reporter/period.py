@@ -68,6 +68,12 @@ def days(first: str, last: str, zone: str) -> Period:
     return Period(_day(first), _day(last), zone)
 
 
+def between(start: datetime, end: datetime, zone: str) -> Period:
+    """The period that begins and ends at these instants. Raises: PeriodError."""
+    last = (end - timedelta(seconds=1)).astimezone(_zone(zone)).date()
+    return Period(start.astimezone(_zone(zone)).date(), last, zone)
+
+
 def month_of(instant: datetime, zone: str) -> Period:
     """The month that `instant` lies in. Raises: PeriodError, where the zone is unknown."""
     first = instant.astimezone(_zone(zone)).date().replace(day=1)

@@ -23,7 +23,7 @@ STATUSES = {
     "no meters": "it was read, but reports no meters; the note says why",
     "changed": "a meter came, went, or counts something else now: its pages are left blank",
     "counter event": "a meter fell, so its pages are left blank until somebody has looked at it",
-    "held": "a reading that is no known device's yet; somebody has to say whose it is",
+    "held": "readings that may be another device's; somebody has to say whose they are",
 }
 _FINE = ("ok", "new")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -44,7 +44,7 @@ class Report:
     made_at: datetime
     rows: Sequence[Row]
     rounds: RoundCounts
-    held_left_out: int = 0
+    held_cut: bool = False  # there are more held readings than rows of them
 
     @property
     def is_over(self) -> bool:

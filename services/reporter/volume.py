@@ -7,7 +7,7 @@ thing in both, and fell nowhere between them. Anything else is no volume, with t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -29,7 +29,8 @@ class Volume:
     """What a device's reads say of a period.
 
     `pages` holds only meters whose volume can be told. `status` is one of ok, new, stale,
-    missing, no meters, changed, counter event; `notes` say why, and what else there is to know.
+    missing, no meters, changed, counter event, held; `notes` say why, and what else there is to
+    know.
     """
 
     status: str
@@ -73,6 +74,11 @@ def device_volume(
         told.pages,
         tuple(notes),
     )
+
+
+def held_volume(volume: Volume, because: str) -> Volume:
+    """Of a device whose reads may be another's: its readings are shown, and no pages."""
+    return replace(volume, status="held", pages={}, notes=(because, *volume.notes))
 
 
 def version_changes(reads: Sequence[StoredRead]) -> list[StoredRead]:

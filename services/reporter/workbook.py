@@ -204,8 +204,8 @@ def _summary_lines(report: Report) -> Iterator[tuple[str, Value, str, str]]:
     for status, meaning in STATUSES.items():
         yield f"Status: {status}", report.by_status[status], meaning, status
     yield "Needing attention", len(report.attention), "rows with a status other than ok or new", ""
-    if report.held_left_out:
-        yield "Held, not listed", report.held_left_out, "held readings beyond those on Meters", ""
+    if report.held_cut:
+        yield "Held, not listed", None, "there are more held readings than Meters lists", "held"
     for name in (*MAIN_METERS, *report.other_meters):
         total, devices = report.pages(name)
         yield f"Sum of Pages {name}", total if devices else None, f"over {devices} devices", ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,6 +44,12 @@ class ReadOrigin:
     address: str | None = None
     asset_tag: str | None = None
     location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDevice:
+    key: str
+    held_because: str | None  # two live devices show this key
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +136,11 @@ async def one_snapshot(connection: Connection) -> None:
 
 async def devices_of(
     connection: Connection, customer_id: int, start: datetime, end: datetime
-) -> set[int]:
-    """The customer's devices that were known by `end`, less those taken away before `start`."""
+) -> dict[int, KnownDevice]:
+    """The customer's devices by id: known by `end`, and not taken away before `start`."""
     rows = await connection.execute(
         """
-        select d.id from device d
+        select d.id, d.key, d.held_because from device d
         where d.customer_id = %(customer)s and d.first_read_at <= %(end)s
             and (not exists (select from assignment a where a.device_id = d.id)
                 or exists (select from assignment a where a.device_id = d.id
@@ -142,20 +148,22 @@ async def devices_of(
         """,
         {"customer": customer_id, "start": start, "end": end},
     )
-    return {row["id"] for row in await rows.fetchall()}
+    return {
+        row["id"]: KnownDevice(row["key"], row["held_because"]) for row in await rows.fetchall()
+    }
 
 
 async def device_reads(
     connection: Connection,
     customer_id: int,
-    devices: set[int],
+    devices: Collection[int],
     start: datetime,
     end: datetime,
     look_back: timedelta,
 ) -> AsyncIterator[tuple[int, list[StoredRead]]]:
     """Each device with its reads from `look_back` before `start` to `end`, by device and time.
 
-    A device that was not read in the look-back has the last read before it too, so that the
+    A device without meters in the look-back has the last read before `start` too, so that the
     opening read is always among them.
     """
     earlier = await _last_before(connection, customer_id, devices, start, look_back)
@@ -196,11 +204,12 @@ async def device_reads(
 async def _last_before(
     connection: Connection,
     customer_id: int,
-    devices: set[int],
+    devices: Collection[int],
     start: datetime,
     look_back: timedelta,
 ) -> dict[int, list[StoredRead]]:
-    """The last read with meters before `start` of each device that has none in the look-back."""
+    """Of each device without meters in the look-back: its last read before `start`, with meters
+    where it ever had any."""
     rows = await connection.execute(
         """
         with quiet as (
@@ -213,9 +222,9 @@ async def _last_before(
         select last.* from quiet
         cross join lateral (
             select * from placed_read p
-            where p.device_id = quiet.device_id and taken_at <= %(start)s and names is not null
-                and taken_at >= timestamptz '2000-01-01 00:00Z'  -- an agent's clock was not set
-            order by taken_at desc, id desc limit 1
+            where p.device_id = quiet.device_id and taken_at <= %(start)s
+                and taken_at >= timestamptz '2000-01-01 00:00Z'  -- else a clock was not set
+            order by names is null, taken_at desc, id desc limit 1
         ) last
         """,
         {
@@ -294,7 +303,7 @@ async def round_counts(
             select distinct on (site_id) site_id, id from rounds
             where kind <> 'asked' order by site_id, started_at desc, id
         ), orders as (
-            select n.order_id, o.outcome from rounds
+            select distinct n.site_id, n.order_id, o.outcome from rounds
             join round_name n on n.site_id = rounds.site_id and n.round_id = rounds.id
                 and n.kind = 'order'
             left join order_outcome o on o.site_id = n.site_id and o.order_id = n.order_id
@@ -303,7 +312,7 @@ async def round_counts(
             (select count(*) from rounds where interrupted) as interrupted,
             (select coalesce(sum(packets), 0)::bigint from rounds) as packets,
             (select coalesce(sum(bytes), 0)::bigint from rounds) as bytes,
-            (select count(*) from latest
+            (select count(distinct n.target) from latest
              join round_name n on n.site_id = latest.site_id and n.round_id = latest.id
              where n.kind = 'silent') as silent,
             (select count(*) from orders) as found,
