@@ -1,0 +1,99 @@
+"""The bus in one process: no broker, no storage; what RabbitMQ would refuse is refused here too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+
+from shared.bus.port import BusDownError, CannotStoreError, Delivery, Handler, Queue
+from shared.bus.wire import through_json
+from shared.log import log
+from shared.messages import Message
+
+STOP_S = 19.0
+
+
+@dataclass
+class _Reader:
+    queue: Queue
+    handler: Handler
+    slots: asyncio.Semaphore
+    newest: int = 0
+
+
+class LocalBus:
+    """Stores nothing: `publish` ends when the handling has. No handler may feed its own queue."""
+
+    def __init__(self, *, publish_timeout_s: float = 60.0) -> None:
+        """`publish_timeout_s` bounds the wait for a reader, not the handling."""
+        self._publish_timeout_s = publish_timeout_s
+        self._readers: dict[str, _Reader] = {}  # by queue name
+        self._has_reader: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)  # by key
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    def on(self, queue: Queue, handler: Handler, *, prefetch: int) -> None:
+        self._readers[queue.name] = _Reader(queue, handler, asyncio.Semaphore(prefetch))
+        for kind in queue.carries:
+            self._has_reader[kind.routing_key].set()
+
+    async def start(self) -> None:
+        """Nothing to connect to; readers may still come."""
+
+    async def publish(self, message: Message) -> None:
+        _, message = through_json(message)
+        if self._stopped:
+            raise BusDownError(f"{message.routing_key}: the bus has stopped")
+        task = asyncio.create_task(self._deliver(message, in_hand=False))
+        self._in_hand.add(task)
+        task.add_done_callback(self._in_hand.discard)
+        await asyncio.wait({task})  # a publisher that is cancelled leaves the handler alone
+        if task.cancelled():
+            raise BusDownError(f"{message.routing_key}: not finished when the bus stopped")
+        task.result()
+
+    async def stop(self) -> None:
+        self._stopped = True
+        for event in self._has_reader.values():
+            event.set()
+        if self._in_hand:
+            for task in (await asyncio.wait(self._in_hand, timeout=STOP_S))[1]:
+                task.cancel()
+
+    def problem(self) -> str | None:
+        return "the bus has stopped" if self._stopped else None
+
+    async def _deliver(self, message: Message, *, in_hand: bool) -> None:
+        key = message.routing_key
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._has_reader[key].wait(), self._publish_timeout_s)
+        readers = [r for r in self._readers.values() if type(message) in r.queue.carries]
+        if not readers:
+            raise BusDownError(f"{key}: nothing reads it")
+        for reader in readers:
+            await self._hand_over(reader, message, in_hand=in_hand)
+
+    async def _hand_over(self, reader: _Reader, message: Message, *, in_hand: bool) -> None:
+        queue = reader.queue
+        reader.newest = mine = reader.newest + 1
+        async with reader.slots:
+            if queue.newest_only and mine != reader.newest:
+                return
+            if self._stopped and not in_hand:
+                raise BusDownError(f"{queue.name}: the bus has stopped")
+            try:
+                returned = await reader.handler(message, Delivery())
+                results = [through_json(result)[1] for result in returned]
+            except CannotStoreError as error:
+                raise BusDownError(f"{queue.name}: cannot store: {error}") from error
+            except Exception as error:
+                log.exception("handler failed", queue=queue.name, id=str(message.id))
+                dead = self._readers.get(queue.dead_letters.name) if queue.dead_letters else None
+                if dead is None:
+                    raise BusDownError(f"{queue.name}: its handler failed: {error!r}") from error
+                await self._hand_over(dead, message, in_hand=True)
+                return
+            for result in results:
+                await self._deliver(result, in_hand=True)
