@@ -135,6 +135,14 @@ def test_every_cut_of_a_message_is_a_wire_error() -> None:
             decode(whole[:length])
 
 
+def test_a_length_that_lies_is_told_with_its_place() -> None:
+    whole = bytearray(encode(response()))
+    whole[5:7] = b"\x04\x60"  # the community's
+
+    with pytest.raises(WireError, match=r"octet 7: says 96 octets where \d+ are left"):
+        decode(bytes(whole))
+
+
 def test_deep_nesting_costs_nothing() -> None:
     nested = b"\x30\x82\xff\xf0" * 16_000
 
