@@ -11,7 +11,7 @@ from shared.snmp.exchange import Exchange
 from shared.snmp.port import ErrorStatusError, MalformedAnswerError, NoAnswerError, Traffic
 from shared.snmp.wire import V1, V2C, SnmpMessage, WireError, encode_request
 
-MAX_ANSWER_BYTES = 4 * 2**20  # a session's; the whole walk of a large copier is a tenth of it
+MAX_ANSWER_BYTES = 2 * 2**20  # a session's; the whole walk of a large copier is a tenth of it
 _CONFIRM_S = 0.5
 
 

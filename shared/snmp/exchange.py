@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from shared.ceiling import Ceiling
 from shared.snmp.port import NoAnswerError, Traffic
 from shared.snmp.udp import UdpSocket, canonical, datagram_bytes
-from shared.snmp.wire import RESPONSE, SnmpMessage, WireError, decode
+from shared.snmp.wire import RESPONSE, SnmpMessage, WireError, decode, request_id_of
 
 Answer = SnmpMessage | WireError
 
@@ -89,25 +89,29 @@ class Exchange:
         traffic.bytes_out += datagram_bytes(len(payload), address)
 
     def _received(self, payload: bytes, address: str, port: int) -> None:
+        """Only an answer that is waited for is read to its end: anybody may send the rest."""
         source = (address, port)
+        answer: Answer
         try:
+            asked = self._open.get(request_id_of(payload))
+            if asked is None or asked.future.done():
+                self.strays.late += 1
+                for waiting in self._open_to(source):
+                    waiting.stray = "an answer to no open request came"
+                return
+            if asked.source != source:
+                self.strays.elsewhere += 1
+                asked.stray = f"an answer came from {address} port {port} instead"
+                return
             answer = decode(payload)
+            if answer.pdu != RESPONSE:
+                raise WireError("a question")
+            asked.give(answer, len(payload))
         except WireError as error:
             self.strays.malformed += 1
-            fault = WireError(f"answered with {len(payload)} octets that are not SNMP: {error}")
+            answer = WireError(f"answered with {len(payload)} octets that are no answer: {error}")
             for waiting in self._open_to(source):
-                waiting.give(fault, len(payload))
-            return
-        asked = self._open.get(answer.request_id)
-        if asked is None or asked.future.done() or answer.pdu != RESPONSE:
-            self.strays.late += 1
-            for waiting in self._open_to(source):
-                waiting.stray = "an answer to no open request came"
-        elif asked.source != source:
-            self.strays.elsewhere += 1
-            asked.stray = f"an answer came from {address} port {port} instead"
-        else:
-            asked.give(answer, len(payload))
+                waiting.give(answer, len(payload))
 
     def _open_to(self, source: tuple[str, int]) -> list[Waiting]:
         """Looked for among all that are open, as it is needed for strays alone."""

@@ -182,6 +182,27 @@ def decode(datagram: bytes) -> SnmpMessage:
     Raises:
         WireError: anything else than a GET, GETNEXT, GETBULK or response of v1 or v2c.
     """
+    head, at = _read_head(datagram)
+    end = len(datagram)
+    error_status, at = _read_integer(datagram, at, end)
+    error_index, at = _read_integer(datagram, at, end)
+    at, stop = _enter(datagram, at, end, _SEQUENCE)
+    if stop != end:
+        raise WireError(f"{end - stop} octets after the variable bindings")
+    varbinds = []
+    while at < end:
+        varbind, at = _read_varbind(datagram, at, end)
+        varbinds.append(varbind)
+    return SnmpMessage(*head, error_status, error_index, varbinds)
+
+
+def request_id_of(datagram: bytes) -> int:
+    """The request id of a datagram whose rest may still be anything. Raises: WireError."""
+    return _read_head(datagram)[0][3]
+
+
+def _read_head(datagram: bytes) -> tuple[tuple[int, bytes, int, int], int]:
+    """Version, community, PDU and request id, and where the last of them ends."""
     at, end = _enter(datagram, 0, len(datagram), _SEQUENCE)
     if end != len(datagram):
         raise WireError(f"{len(datagram) - end} octets after the message's end")
@@ -196,16 +217,7 @@ def decode(datagram: bytes) -> SnmpMessage:
     if pdu_end != end:
         raise WireError(f"{end - pdu_end} octets after the PDU's end")
     request_id, at = _read_integer(datagram, at, end)
-    error_status, at = _read_integer(datagram, at, end)
-    error_index, at = _read_integer(datagram, at, end)
-    at, stop = _enter(datagram, at, end, _SEQUENCE)
-    if stop != end:
-        raise WireError(f"{end - stop} octets after the variable bindings")
-    varbinds = []
-    while at < end:
-        varbind, at = _read_varbind(datagram, at, end)
-        varbinds.append(varbind)
-    return SnmpMessage(version, community, pdu, request_id, error_status, error_index, varbinds)
+    return (version, community, pdu, request_id), at
 
 
 def _read_varbind(octets: bytes, at: int, end: int) -> tuple[Varbind, int]:

@@ -257,8 +257,8 @@ async def test_an_agent_that_answers_fewer_varbinds_than_asked_is_asked_for_the_
 
 
 FAULTS: list[tuple[Misbehaviour, type[SnmpError], str]] = [
-    ("cut", MalformedAnswerError, "octets that are not SNMP"),
-    ("lying_length", MalformedAnswerError, "octets that are not SNMP"),
+    ("cut", MalformedAnswerError, "octets that are no answer"),
+    ("lying_length", MalformedAnswerError, "octets that are no answer"),
     ("wrong_id", NoAnswerError, "an answer to no open request came"),
     ("wrong_source", NoAnswerError, "an answer came from 127"),
     ("other_oids", MalformedAnswerError, f"asked for {SYS_DESCR}, answered with {SYS_DESCR}.9"),
@@ -313,6 +313,13 @@ async def test_a_walk_without_end_ends_at_max_rows(agents: Agents) -> None:
         table = await session.table(COLUMNS, max_rows=50)
 
     assert {len(rows) for rows in table.values()} == {50}
+
+
+async def test_a_device_that_pours_out_octets_is_broken_off(agents: Agents) -> None:
+    rows: Rows = {f"1.3.6.1.9.1.{row}": ("OctetString", b"x" * 60_000) for row in range(60)}
+    async with session_with(agents, SimulatedAgent(rows), timeout_s=1.0) as session:
+        with pytest.raises(MalformedAnswerError, match="broken off after 2[0-9]* octets"):
+            await session.table(["1.3.6.1.9.1"])
 
 
 @pytest.mark.parametrize("misbehave", ["no_bulk", "empty_bulk", "bulk_gen_err", "first_only"])

@@ -20,6 +20,7 @@ from shared.snmp.wire import (
     decode,
     encode,
     encode_request,
+    request_id_of,
 )
 from tests.unit.snmp.messages import messages
 from tests.unit.snmp.pysnmp_codec import decode_with_pysnmp, encode_with_pysnmp
@@ -37,6 +38,7 @@ def test_our_codec_and_pysnmps_agree_both_ways(message: SnmpMessage) -> None:
     ours = encode(message)
 
     assert decode(ours) == message
+    assert request_id_of(ours) == message.request_id
     assert decode_with_pysnmp(ours) == message
     assert decode(encode_with_pysnmp(message)) == message
 
