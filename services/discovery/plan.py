@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from shared.ceiling import Ceiling
 from shared.credentials import Credential
-from shared.messages import CredentialRange, NotReached
+from shared.messages import CredentialRange, NotReached, Part
 from shared.snmp.wire import V1, V2C
 from shared.spans import Span, Spans, common, holds, merged, number_of, size_of, span_text, without
 from shared.targets import Addresses, HostName, TypedTarget, at_addresses, parse_targets
@@ -61,17 +61,21 @@ class Plan:
         return None
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What shall be asked, as typed: all that the scope and the site say for one round."""
+class Wish(Part):
+    """What one round shall ask, as typed: what the scope and the site say, and who is known.
 
-    segments: Sequence[str] = ()
-    targets: Sequence[str] = ()
-    exclusions: Sequence[str] = ()
-    credentials: Sequence[CredentialRange] = ()
-    site_targets: Sequence[str] = ()  # typed at the site, so the ceiling holds them
-    site_credentials: Sequence[str] = ()  # for those, in order
-    known: Sequence[Known] = ()
+    A search asks segments and targets; a read asks known devices, and of the targets those that
+    are one address.
+    """
+
+    kind: Literal["search", "read"] = "search"
+    segments: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
+    credentials: tuple[CredentialRange, ...] = ()
+    site_targets: tuple[str, ...] = ()  # typed at the site, so the ceiling holds them
+    site_credentials: tuple[str, ...] = ()  # for those, in order
+    known: tuple[Known, ...] = ()
     port: int = SNMP_PORT  # where none was typed
 
     def names(self) -> set[str]:
@@ -117,16 +121,19 @@ class _Planner:
     def plan(self) -> Plan:
         wish = self.wish
         self.excluded = merged(one.span for one in self._read(wish.exclusions, "exclusion "))
-        self.allowed_names = self._credential_pieces()
-        for known in wish.known:
-            number = number_of(known.address)
-            self._take(Addresses(known.address, (number, number), known.port), "known", known=known)
-        for target in self._read(wish.site_targets):
-            self._take(target, "named", names=wish.site_credentials)
-        for target in self._read(wish.targets):
+        site_targets = self._read(wish.site_targets)
+        self.allowed_names = self._credential_pieces(site_targets)
+        targets = [*site_targets, *self._read(wish.targets)]
+        if wish.kind == "read":
+            for known in wish.known:
+                at = number_of(known.address)
+                self._take(Addresses(known.address, (at, at), known.port), "known", known)
+            targets = [target for target in targets if target.size == 1]
+        for target in targets:
             self._take(target, "named")
-        for target in self._read(wish.segments):
-            self._take(target, "sweep")
+        if wish.kind == "search":
+            for target in self._read(wish.segments):
+                self._take(target, "sweep")
         return Plan(
             tuple(
                 Group(tuple(merged(spans)), port, passes, found_by)
@@ -154,13 +161,19 @@ class _Planner:
             self._miss(what + target.entry, "the name cannot be resolved at this site")
         return at_addresses(target, addresses if what else addresses[:1])
 
-    def _credential_pieces(self) -> list[tuple[Span, tuple[str, ...]]]:
-        """Disjoint spans with their credentials' names: the smallest range that holds one wins."""
+    def _credential_pieces(
+        self, site_targets: Sequence[Addresses]
+    ) -> list[tuple[Span, tuple[str, ...]]]:
+        """Disjoint spans with their credentials' names.
+
+        What was typed at the site has the site's; else the smallest range of the scope wins.
+        """
         ranges: list[tuple[Span, tuple[str, ...]]] = []
         for entry in self.wish.credentials:
             read = self._read([entry.range], "credentials of ")
             ranges.extend((target.span, tuple(entry.credentials)) for target in read)
         ranges.sort(key=lambda one: one[0][1] - one[0][0])
+        ranges[:0] = [(target.span, self.wish.site_credentials) for target in site_targets]
         pieces: list[tuple[Span, tuple[str, ...]]] = []
         covered: list[Span] = []
         for span, names in ranges:
@@ -168,14 +181,7 @@ class _Planner:
             covered = merged([*covered, span])
         return pieces
 
-    def _take(
-        self,
-        target: Addresses,
-        found_by: FoundBy,
-        *,
-        names: Sequence[str] | None = None,
-        known: Known | None = None,
-    ) -> None:
+    def _take(self, target: Addresses, found_by: FoundBy, known: Known | None = None) -> None:
         port = target.port or self.wish.port
         taken = self.taken.setdefault(port, [])
         wanted = without(without([target.hosts], self.excluded), taken)
@@ -188,15 +194,13 @@ class _Planner:
                 f"and at most {self.limits.max_addresses} are allowed",
             )
             return
-        by_scope = names is None
-        asked = self._with_scope_credentials(spans) if by_scope else [(spans, tuple(names or ()))]
-        for part, part_names in asked:
-            passes = self._passes(part_names, found_by, known)
+        for part, names in self._with_credentials(spans):
+            passes = self._passes(names, found_by, known)
             if passes:
                 self.groups.setdefault((port, passes, found_by), []).extend(part)
                 self.size += size_of(part)
             else:
-                self._miss_spans(target, part, self._why_unasked(part_names))
+                self._miss_spans(target, part, self._why_unasked(names))
         self.taken[port] = merged([*taken, *spans])
 
     def _within_ceiling(self, target: Addresses, wanted: Spans, port: int) -> Spans:
@@ -207,7 +211,7 @@ class _Planner:
         self._miss_spans(target, refused, "outside what this site's ceiling allows")
         return common(wanted, self.ceiling.allowed)
 
-    def _with_scope_credentials(self, spans: Spans) -> list[tuple[Spans, tuple[str, ...]]]:
+    def _with_credentials(self, spans: Spans) -> list[tuple[Spans, tuple[str, ...]]]:
         asked: list[tuple[Spans, tuple[str, ...]]] = []
         left = spans
         for piece, names in self.allowed_names:

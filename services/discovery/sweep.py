@@ -85,7 +85,7 @@ class Sweep:
         self.plan = plan
         self.traffic = Traffic()
         self.unsendable: dict[str, list[Place]] = {}  # by what the system said
-        self._ceiling = ceiling
+        self.ceiling = ceiling
         self._rate = rate
         self._timeout_s = timeout_s
         self._done = set(done)
@@ -108,7 +108,7 @@ class Sweep:
             )
 
     async def answers(self) -> AsyncGenerator[Answer, None]:
-        udp = UdpSocket(self._ceiling, self._received)
+        udp = UdpSocket(self.ceiling, self._received)
         self.traffic = udp.traffic
         sending = asyncio.create_task(self._send_all(udp))
         try:

@@ -175,7 +175,7 @@ def test_more_addresses_than_a_round_may_ask_are_refused_whole() -> None:
 def test_a_known_device_is_asked_as_it_answered_before() -> None:
     known = Known("10.0.0.9", 161, "public", V1)
 
-    [group] = plan(known=[known], limits=Limits(tries=3)).groups
+    [group] = plan(kind="read", known=[known], limits=Limits(tries=3)).groups
 
     assert group.found_by == "known"
     assert group.passes == (Pass("public", V1),) * 3 + (Pass("public", V2C),)
@@ -184,7 +184,7 @@ def test_a_known_device_is_asked_as_it_answered_before() -> None:
 def test_a_known_device_is_not_asked_with_a_credential_that_was_taken_from_its_range() -> None:
     known = Known("10.0.0.9", 161, "old", V1)
 
-    [group] = plan(known=[known]).groups
+    [group] = plan(kind="read", known=[known]).groups
 
     assert {one.credential for one in group.passes} == {"public"}
 
@@ -195,3 +195,25 @@ def test_a_target_typed_at_the_site_has_the_credentials_typed_with_it() -> None:
     [group] = made.groups
     assert {one.credential for one in group.passes} == {"old"}
     assert group.found_by == "named"
+
+
+def test_a_read_asks_known_devices_and_single_targets_and_no_segment() -> None:
+    made = plan(
+        kind="read",
+        segments=["10.1.0.0/24"],
+        targets=["10.0.0.1", "10.2.0.0/24"],
+        known=[Known("10.1.0.5", 161, "public", V2C)],
+    )
+
+    assert asked(made) == ["10.1.0.5", "10.0.0.1"]
+
+
+def test_a_wish_is_the_same_after_it_was_stored() -> None:
+    wish = Wish(
+        kind="read",
+        targets=("10.0.0.1",),
+        credentials=(CredentialRange(range="10.0.0.0/8", credentials=["public"]),),
+        known=(Known("10.1.0.5", 161, "public", V2C),),
+    )
+
+    assert Wish.model_validate_json(wish.model_dump_json()) == wish

@@ -1,0 +1,154 @@
+"""What is to be done next: the open round, else the one that is due; and the scope that says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4, uuid5
+
+from services.discovery.plan import Wish
+from services.discovery.roster import Roster, RosterError, Round
+from services.discovery.rounds import Rounds
+from services.discovery.schedule import Due, RoundKind, due_round, next_begin, schedules
+from services.discovery.settings import DiscoverySettings
+from shared.bus.port import CannotStoreError, Delivery
+from shared.log import log
+from shared.messages import Message, RoundFinished, Scope
+
+_LONGEST_SLEEP_S = 60.0  # then the clock is looked at again: it may have been set
+_AFTER_FAULT_S = 30.0
+_NO_SCOPE = Scope(version=0, author="nobody", changed_at=datetime(1970, 1, 1, tzinfo=UTC))
+
+
+class Agenda:
+    """One round at a time; one that a crash left open comes before a new one."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        rounds: Rounds,
+        settings: DiscoverySettings,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._roster = roster
+        self._rounds = rounds
+        self._settings = settings
+        self._now = now
+        self._awake = asyncio.Event()
+
+    async def keep_scope(self, message: Message, delivery: Delivery) -> Sequence[Message]:
+        """The handler of DISCOVERY_SCOPE. Raises: CannotStoreError."""
+        assert isinstance(message, Scope)
+        try:
+            is_newer = self._roster.keep_scope(message)
+        except RosterError as error:
+            raise CannotStoreError(str(error)) from error
+        log.info(
+            "scope kept" if is_newer else "scope is not newer",
+            version=message.version,
+            author=message.author,
+            segments=len(message.segments),
+            targets=len(message.targets),
+            asks=len(message.asks),
+        )
+        if is_newer:
+            for fault in schedules(message, agent="", jitter_s=0)[1]:
+                log.error("scope fault", version=message.version, fault=fault)
+            self._awake.set()
+        return []
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        if self._settings.search_at_start and self._roster.open_round() is None:
+            self.begin(Due("search", self._now()))
+        while True:
+            self._awake.clear()
+            try:
+                current = self._roster.open_round() or self._begin_due()
+                if current:
+                    await self.finish(current)
+                    continue
+            except RosterError as error:
+                log.error("roster fault", reason=str(error))
+                await asyncio.sleep(_AFTER_FAULT_S)
+                continue
+            await self._sleep()
+
+    async def run_once(self, kind: RoundKind) -> list[RoundFinished]:
+        """One round now, after one that is still open."""
+        left = self._roster.open_round()
+        if left:
+            await self.finish(left)
+        return await self.finish(self.begin(Due(kind, self._now())))
+
+    async def finish(self, current: Round) -> list[RoundFinished]:
+        finished = await self._rounds.run(current)
+        for part in finished[:1]:
+            log.info(
+                "round finished",
+                kind=part.kind,
+                round=str(part.round),
+                asked=part.asked,
+                answered=part.answered,
+                orders=sum(len(one.orders) for one in finished),
+                silent=sum(len(one.silent) for one in finished),
+                not_reached=sum(len(one.not_reached) for one in finished),
+                packets=part.packets,
+                bytes=part.bytes,
+                interrupted=part.interrupted,
+            )
+        return finished
+
+    def begin(self, due: Due) -> Round:
+        """A round in the roster, before its first datagram."""
+        now = self._now()
+        begun = Round(
+            self._round_id(due),
+            due.kind,
+            self._wish(due.kind),
+            started_at=now,
+            deadline=now + timedelta(seconds=self._settings.deadline_s),
+            ask=due.ask.id if due.ask else None,
+        )
+        self._roster.begin(begun, due.instant)
+        log.info("round begun", kind=due.kind, round=str(begun.id), asked_for=due.ask is not None)
+        return begun
+
+    def _begin_due(self) -> Round | None:
+        scope = self._roster.scope() or _NO_SCOPE
+        now = self._now()
+        found, _ = schedules(scope, agent=self._settings.agent, jitter_s=self._settings.jitter_s)
+        done = self._roster.asks_done()
+        due = due_round(found, self._roster.served(now), scope.asks, done, now)
+        return self.begin(due) if due else None
+
+    def _wish(self, kind: RoundKind) -> Wish:
+        scope = self._roster.scope() or _NO_SCOPE
+        known = tuple(one.device for one in self._roster.known()) if kind == "read" else ()
+        return Wish(
+            kind=kind,
+            segments=tuple(scope.segments),
+            targets=tuple(scope.targets),
+            exclusions=tuple(scope.exclusions),
+            credentials=tuple(scope.credentials),
+            site_targets=self._settings.targets,
+            site_credentials=self._settings.credentials,
+            known=known,
+            port=self._settings.port,
+        )
+
+    def _round_id(self, due: Due) -> UUID:
+        """Of an ask derived, so that it is one round however often it comes."""
+        return uuid5(due.ask.id, f"round {self._settings.agent}") if due.ask else uuid4()
+
+    async def _sleep(self) -> None:
+        scope = self._roster.scope() or _NO_SCOPE
+        found, _ = schedules(scope, agent=self._settings.agent, jitter_s=self._settings.jitter_s)
+        now = self._now()
+        begin = next_begin(found, now)
+        until_s = (begin - now).total_seconds() + 0.01 if begin else _LONGEST_SLEEP_S
+        try:
+            await asyncio.wait_for(self._awake.wait(), min(until_s, _LONGEST_SLEEP_S))
+        except TimeoutError:
+            return

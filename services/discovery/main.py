@@ -1,0 +1,136 @@
+"""Discovery: build, connect, run."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+
+from services.discovery.agenda import Agenda
+from services.discovery.identify import load_makers
+from services.discovery.plan import Limits
+from services.discovery.resolve import resolve
+from services.discovery.roster import Roster, RosterError
+from services.discovery.rounds import Manner, Rounds
+from services.discovery.schedule import RoundKind
+from services.discovery.settings import DiscoverySettings, SettingError
+from shared.bus.port import DISCOVERY_SCOPE, POLLER_FOUND, UPLOADER_EVENTS, Bus, BusDownError
+from shared.bus.rabbit import RabbitBus
+from shared.ceiling import CeilingFileError, load_ceiling
+from shared.credentials import CredentialError, load_credentials
+from shared.log import set_up_logs
+from shared.messages import RoundFinished, utc_now
+from shared.serve import health, stop_on_signals
+from shared.settings import settings_or_exit
+
+
+async def run(
+    settings: DiscoverySettings, bus: Bus | None = None, stopping: asyncio.Event | None = None
+) -> None:
+    """Until `stopping` is set, or SIGTERM where none is given.
+
+    A bus that is given is another's: it is started and stopped there.
+
+    Raises: SettingError, CeilingFileError, CredentialError, RosterError, BusDownError.
+    """
+    stopping = stopping or stop_on_signals()
+    if bus:
+        async with discovering(settings, bus) as agenda:
+            await _until(stopping, agenda.run())
+        return
+    rabbit = _rabbit(settings)
+    async with (
+        discovering(settings, rabbit) as agenda,
+        health(settings.health_port, [rabbit.problem]),
+    ):
+        try:
+            await _until(stopping, _start_and_run(rabbit, agenda))
+        finally:
+            await rabbit.stop()
+
+
+async def run_round(kind: RoundKind, settings: DiscoverySettings, bus: Bus) -> list[RoundFinished]:
+    """One round on a bus that is started already; its last messages, published."""
+    async with discovering(settings, bus) as agenda:
+        return await agenda.run_once(kind)
+
+
+@asynccontextmanager
+async def discovering(settings: DiscoverySettings, bus: Bus) -> AsyncIterator[Agenda]:
+    """The agenda, with the scope's handler on the bus; the roster is open while the block runs."""
+    ceiling = load_ceiling(settings.ceiling_file)
+    credentials = partial(load_credentials, settings.credentials_file)
+    credentials()  # a file that cannot be read is told now, not at night
+    manner = Manner(
+        agent=settings.agent,
+        rate=min(settings.rate, ceiling.pace),
+        timeout_s=settings.timeout_s,
+        limits=Limits(settings.max_addresses, settings.tries),
+        read_margin_s=settings.read_margin_s,
+        orders_at_once=settings.orders_at_once,
+    )
+    roster = Roster(settings.roster_file)
+    try:
+        rounds = Rounds(
+            roster,
+            bus.publish,
+            manner=manner,
+            ceiling=ceiling,
+            credentials=credentials,
+            makers=load_makers(),
+            resolve=resolve,
+            now=utc_now,
+        )
+        agenda = Agenda(roster, rounds, settings, utc_now)
+        bus.on(DISCOVERY_SCOPE, agenda.keep_scope, prefetch=1)
+        yield agenda
+    finally:
+        roster.close()
+
+
+async def _start_and_run(bus: Bus, agenda: Agenda) -> None:
+    await bus.start()
+    await agenda.run()
+
+
+async def _until(stopping: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Raises what the work raised; it has ended when this returns."""
+    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (working, waiting):
+            if not task.done():
+                task.cancel()
+        ended, _ = await asyncio.gather(working, waiting, return_exceptions=True)
+    if isinstance(ended, Exception):
+        raise ended
+
+
+def _rabbit(settings: DiscoverySettings) -> Bus:
+    if settings.bus_url is None:
+        raise SettingError("DISCOVERY_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT")
+    return RabbitBus(
+        settings.bus_url.get_secret_value(),
+        feeds=[POLLER_FOUND, UPLOADER_EVENTS],
+        name=f"discovery {settings.agent}",
+    )
+
+
+def main() -> None:
+    settings = settings_or_exit(DiscoverySettings)
+    set_up_logs(settings.log_format, settings.log_level)
+    try:
+        asyncio.run(run(settings))
+    except (SettingError, CeilingFileError, CredentialError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
+    except (RosterError, BusDownError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

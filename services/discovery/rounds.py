@@ -1,0 +1,236 @@
+"""One round, from its first datagram to its last message; continued after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.discovery.closing import last_messages, outcome_of
+from services.discovery.find import findings
+from services.discovery.identify import Makers
+from services.discovery.orders import Orders
+from services.discovery.plan import Limits, Wish, make_plan
+from services.discovery.roster import Roster, Round, order_of
+from services.discovery.sweep import Sweep
+from shared.bus.port import BusDownError
+from shared.ceiling import Ceiling
+from shared.credentials import Credential
+from shared.log import log
+from shared.messages import Message, RoundFinished, decode
+from shared.snmp.client import SnmpClient
+from shared.spans import Network, number_of
+from shared.targets import HostName, at_addresses, parse_targets
+
+_COUNTED_EVERY_S = 5.0
+_LONGEST_PAUSE_S = 30.0
+
+Resolve = Callable[[set[str]], Awaitable[Mapping[str, Sequence[str]]]]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a round asks and gives its orders."""
+
+    agent: str
+    rate: float
+    timeout_s: float
+    limits: Limits
+    read_margin_s: float
+    orders_at_once: int
+
+
+class Rounds:
+    """Runs rounds, one at a time."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        publish: Callable[[Message], Awaitable[None]],
+        *,
+        manner: Manner,
+        ceiling: Ceiling,
+        credentials: Callable[[], Mapping[str, Credential]],
+        makers: Makers,
+        resolve: Resolve,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._roster = roster
+        self._publish = publish
+        self._manner = manner
+        self._ceiling = ceiling
+        self._credentials = credentials
+        self._makers = makers
+        self._resolve = resolve
+        self._now = now
+
+    async def run(self, current: Round) -> list[RoundFinished]:
+        """Ends when the round is finished, and gives its last messages."""
+        if not current.is_closing:
+            await self._ask_and_give(current)
+        return await self._publish_last(current)
+
+    async def _ask_and_give(self, current: Round) -> None:
+        orders = Orders(
+            self._roster,
+            self._publish,
+            current.id,
+            read_before=current.deadline + timedelta(seconds=self._manner.read_margin_s),
+            at_once=self._manner.orders_at_once,
+            now=self._now,
+        )
+        sweep, credentials = await self._prepared(current)
+        async with orders.given_meanwhile():
+            await orders.give_again()
+            interrupted = await self._ask_until_deadline(current, sweep, credentials, orders)
+            await orders.all_given()
+        outcome = outcome_of(
+            sweep.plan,
+            answers=self._roster.answers(current.id),
+            known=self._roster.known(),
+            unasked=sweep.unasked() if interrupted else [],
+            unsendable=sweep.unsendable,
+            not_taken=orders.not_taken,
+            interrupted=interrupted,
+        )
+        packets, octets = self._roster.counts(current.id)
+        messages = last_messages(
+            current,
+            outcome,
+            agent=self._manner.agent,
+            now=self._now(),
+            packets=packets,
+            octets=octets,
+        )
+        bodies = [message.to_json() for message in messages]
+        self._roster.close_round(current.id, bodies, [one.target for one in outcome.silent])
+
+    async def _ask_until_deadline(
+        self,
+        current: Round,
+        sweep: Sweep,
+        credentials: Mapping[str, Credential],
+        orders: Orders,
+    ) -> bool:
+        """Whether the deadline came first."""
+        left_s = (current.deadline - self._now()).total_seconds()
+        if left_s <= 0:
+            return True
+        try:
+            async with asyncio.timeout(left_s) as deadline:
+                await self._ask(current, sweep, credentials, orders)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            return True
+        return False
+
+    async def _prepared(self, current: Round) -> tuple[Sweep, Mapping[str, Credential]]:
+        wish = current.wish
+        resolved = await self._resolve(wish.names())
+        ceiling = self._ceiling.naming(*_named_at_site(wish, resolved))
+        credentials = self._credentials()
+        plan = make_plan(
+            wish,
+            resolved=resolved,
+            ceiling=ceiling,
+            credentials=credentials,
+            limits=self._manner.limits,
+        )
+        answered = frozenset(
+            (number_of(one.target.snmp), one.target.port)
+            for one in self._roster.answers(current.id)
+        )
+        sweep = Sweep(
+            plan,
+            ceiling=ceiling,
+            credentials=credentials,
+            rate=self._manner.rate,
+            timeout_s=self._manner.timeout_s,
+            done=answered,
+        )
+        return sweep, credentials
+
+    async def _ask(
+        self,
+        current: Round,
+        sweep: Sweep,
+        credentials: Mapping[str, Credential],
+        orders: Orders,
+    ) -> None:
+        async with (
+            SnmpClient(sweep.ceiling, timeout_s=self._manner.timeout_s) as client,
+            self._counted(current, sweep, client),
+            aclosing(findings(sweep, client, credentials, self._makers)) as found,
+        ):
+            async for finding in found:
+                self._roster.add_answer(current.id, finding, self._now())
+                if finding.outcome == "printing":
+                    await orders.give(order_of(finding))
+
+    @asynccontextmanager
+    async def _counted(
+        self, current: Round, sweep: Sweep, client: SnmpClient
+    ) -> AsyncIterator[None]:
+        """Packets and bytes in the roster every few seconds, and at the end."""
+
+        def count() -> None:
+            both = (sweep.traffic, client.traffic)
+            self._roster.count(
+                current.id,
+                current.packets + sum(one.packets_out + one.packets_in for one in both),
+                current.bytes + sum(one.bytes_out + one.bytes_in for one in both),
+            )
+
+        async def count_on() -> None:
+            while True:
+                await asyncio.sleep(_COUNTED_EVERY_S)
+                count()
+
+        counting = asyncio.create_task(count_on())
+        try:
+            yield
+        finally:
+            counting.cancel()
+            count()
+
+    async def _publish_last(self, current: Round) -> list[RoundFinished]:
+        finished: list[RoundFinished] = []
+        for part, body in self._roster.unpublished_bodies(current.id):
+            message = decode(RoundFinished.routing_key, body)
+            assert isinstance(message, RoundFinished)
+            await self._publish_surely(message)
+            self._roster.body_published(current.id, part)
+            finished.append(message)
+        self._roster.finish(current.id)
+        return finished
+
+    async def _publish_surely(self, message: Message) -> None:
+        pause_s = 1.0
+        while True:
+            try:
+                await self._publish(message)
+            except BusDownError as error:
+                log.warning("bus down", message=message.routing_key, reason=str(error))
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                return
+
+
+def _named_at_site(
+    wish: Wish, resolved: Mapping[str, Sequence[str]]
+) -> tuple[list[Network], set[int]]:
+    """Networks and ports that a person typed at the site."""
+    typed, _ = parse_targets(wish.site_targets)
+    networks: list[Network] = []
+    for target in typed:
+        found = (
+            at_addresses(target, resolved.get(target.name, ()))
+            if isinstance(target, HostName)
+            else [target]
+        )
+        networks += [network for one in found for network in one.networks()]
+    return networks, {target.port or wish.port for target in typed}
