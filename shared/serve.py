@@ -13,6 +13,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
+from shared.bus.port import Bus
+
 Problem = Callable[[], str | None]  # what keeps a dependency from working, in words
 
 
@@ -23,6 +25,25 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     return stopping
+
+
+async def work_on(bus: Bus, stopping: asyncio.Event) -> None:
+    """Start `bus`, and stop it once `stopping` is set, which is heeded while it starts too.
+
+    Raises: BusDownError, where it could not start.
+    """
+    starting = asyncio.create_task(bus.start())
+    told = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await told
+    finally:
+        starting.cancel()
+        told.cancel()
+        await asyncio.gather(starting, told, return_exceptions=True)
+        await bus.stop()
 
 
 @asynccontextmanager

@@ -70,6 +70,16 @@ def read_answers(body: bytes, sent: Collection[int]) -> Answers:
     )
 
 
+def fault_told(body: bytes) -> str | None:
+    """What the hub said with a status that is none of success: `{"error": "…"}`."""
+    try:
+        fault = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    text = fault.get("error") if isinstance(fault, dict) else None
+    return one_line(text) if isinstance(text, str) and text else None
+
+
 def _fitting(results: list[object]) -> Iterator[Verdict]:
     for result in results:
         if not isinstance(result, dict) or type(result.get("n")) is not int:

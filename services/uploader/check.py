@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from services.uploader.failures import HubError, NotReachedError, refused
 from services.uploader.send import Answer, Hub, proxy_for, trust
 from services.uploader.settings import SettingError, UploaderSettings, read_key
-from shared.bus.port import Bus
+from shared.bus.port import Bus, BusDownError
 
 _STEP_S = 15.0
 _LEAST_FREE = 100_000_000
@@ -48,7 +48,7 @@ async def check(
         for name in _TO_THE_HUB[_TO_THE_HUB.index(stopped_at) + 1 :]:
             yield Step("skipped", name, f"not tried, because {stopped_at} failed")
     if settings.bus_url is not None:
-        yield await _broker(connect_bus(settings.bus_url.get_secret_value()))
+        yield await _broker(settings.bus_url.get_secret_value(), connect_bus)
 
 
 def _spool(path: Path) -> Step:
@@ -181,17 +181,19 @@ def _clock(answer: Answer, at: datetime) -> Step:
     return Step("ok", "clock", said)
 
 
-async def _broker(bus: Bus) -> Step:
+async def _broker(url: str, connect_bus: Callable[[str], Bus]) -> Step:
     advice = "is it up? are user, password and virtual host in UPLOADER_BUS_URL right?"
-    said = "no answer"
+    try:
+        bus = connect_bus(url)
+    except SettingError as error:
+        return Step("failed", "broker", str(error), "correct it")
     try:
         async with asyncio.timeout(_STEP_S):
             await bus.start()
-            while problem := bus.problem():
-                said = problem
-                await asyncio.sleep(0.1)
+    except BusDownError as error:
+        return Step("failed", "broker", str(error), advice)
     except TimeoutError:
-        return Step("failed", "broker", said, advice)
+        return Step("failed", "broker", bus.problem() or "no answer", advice)
     finally:
         await bus.stop()
     return Step("ok", "broker", "connected, and its queues are there")

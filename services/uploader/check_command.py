@@ -11,6 +11,7 @@ from pathlib import Path
 from services.uploader.check import Step, check
 from services.uploader.main import rabbit
 from services.uploader.settings import UploaderSettings
+from shared.log import set_up_logs
 from shared.messages import utc_now
 from shared.settings import settings_or_exit
 
@@ -29,6 +30,7 @@ def run_command(args: argparse.Namespace) -> int:
     settings = settings_or_exit(
         UploaderSettings, **{name: value for name, value in typed.items() if value is not None}
     )
+    set_up_logs(settings.log_format, "critical")  # each step's line says all
     return asyncio.run(_run(settings, as_json=args.json))
 
 

@@ -94,15 +94,18 @@ def not_connected(error: Exception, hub: str, proxy: str | None) -> NotReachedEr
     )
 
 
-def refused(status: int, hub: str, retry_after_s: float | None = None) -> RefusedError:
-    """A status that is no answer to what was asked."""
+def refused(
+    status: int, hub: str, retry_after_s: float | None = None, reason: str | None = None
+) -> RefusedError:
+    """A status that is no answer to what was asked; `reason` is the hub's, where it gave one."""
     if status // 100 == 3:
         said, advice = "sends elsewhere, which is not followed", "check UPLOADER_HUB_URL"
     elif status in _STATUS:
         said, advice = _STATUS[status]
     else:
         said, advice = "an error", "it is tried again later; the hub's log says more"
-    return RefusedError(status, f"{hub}: {said} (status {status})", advice, retry_after_s)
+    told = f"{hub}: {said} (status {status})" + (f": {reason}" if reason else "")
+    return RefusedError(status, told, advice, retry_after_s)
 
 
 def refused_by_proxy(answer: str, hub: str, proxy: str) -> NotReachedError:

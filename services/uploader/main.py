@@ -14,11 +14,11 @@ from services.uploader.send import Hub, proxy_for, trust
 from services.uploader.settings import SettingError, UploaderSettings, read_key
 from services.uploader.spool import Spool, SpoolError
 from services.uploader.withhold import unknown_fields
-from shared.bus.port import DISCOVERY_SCOPE, UPLOADER_EVENTS, Bus
+from shared.bus.port import DISCOVERY_SCOPE, UPLOADER_EVENTS, Bus, BusDownError
 from shared.ceiling import CeilingFileError, load_ceiling
 from shared.log import set_up_logs
 from shared.messages import utc_now
-from shared.serve import health, stop_on_signals
+from shared.serve import health, stop_on_signals, work_on
 from shared.settings import settings_or_exit
 
 _PREFETCH = 200
@@ -84,17 +84,17 @@ async def run(
         uploading(settings, bus) as relay,
         health(settings.health_port, [bus.problem, relay.problem]),
     ):
-        await bus.start()
-        try:
-            await stopping.wait()
-        finally:
-            await bus.stop()
+        await work_on(bus, stopping)
 
 
 def rabbit(url: str) -> Bus:
+    """Raises: SettingError, where `url` is not a broker's."""
     from shared.bus.rabbit import RabbitBus  # an agent in one process has no pika
 
-    return RabbitBus(url, feeds=[DISCOVERY_SCOPE])
+    try:
+        return RabbitBus(url, feeds=[DISCOVERY_SCOPE], name="pagetally-uploader")
+    except ValueError as error:
+        raise SettingError(f"UPLOADER_BUS_URL: {error}") from None
 
 
 def main() -> None:
@@ -105,3 +105,6 @@ def main() -> None:
     except (SettingError, SpoolError, CeilingFileError) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
+    except BusDownError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None

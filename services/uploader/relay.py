@@ -14,6 +14,7 @@ from services.uploader.batch import (
     MAX_MESSAGES,
     AnswerError,
     envelope,
+    fault_told,
     read_answers,
 )
 from services.uploader.failures import HubError, NotAnsweredError, RefusedError, refused
@@ -133,7 +134,7 @@ class Relay:
                 return
             if answer.status != 200:
                 wait_s = retry_after_s(answer, self._now().timestamp())
-                raise refused(answer.status, self._hub.who, wait_s)
+                raise refused(answer.status, self._hub.who, wait_s, fault_told(answer.body))
             try:
                 verdicts, last = read_answers(answer.body, frozenset(numbers))
             except AnswerError as error:

@@ -244,6 +244,25 @@ async def test_a_hub_that_trickles_for_ever_is_left(
     assert error.said.endswith("did not answer in time")
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (answers(200, b"x" * 2_500_000), "longer than 2000000 bytes"),
+        (
+            answers(200, gzip.compress(b"0" * 50_000_000), **{"Content-Encoding": "gzip"}),
+            "compressed, which was not asked for",
+        ),
+    ],
+)
+async def test_an_answer_without_bounds_is_not_read(
+    answer: Callable[[Request], bool], words: str, hub: ScriptedHub, files: CaFiles
+) -> None:
+    hub.script = [answer]
+    error = await asked(hub.url, files.ca_cert)
+    assert isinstance(error, NotAnsweredError)
+    assert words in error.said
+
+
 async def test_a_hub_that_is_down_is_said_to_refuse(files: CaFiles) -> None:
     error = await asked(f"https://127.0.0.1:{free_port()}", files.ca_cert)
     assert isinstance(error, NotReachedError)
@@ -551,6 +570,23 @@ async def test_check_names_the_step_that_fails_and_what_to_try(
     assert "proxy authentication" in (await failed())["proxy"]["said"]
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
     assert "the proxy 127.0.0.1" in (await failed())["tcp"]["said"]
+
+
+async def test_check_tries_the_broker_where_one_is_set(
+    settings: UploaderSettings,
+    rabbit_vhost: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("services.uploader.check._STEP_S", 3.0)
+    outcomes = []
+    wrong = rabbit_vhost.replace("guest:guest", "guest:hunter2")
+    for each in (rabbit_vhost, wrong, "amqp:hunter2"):
+        monkeypatch.setenv("UPLOADER_BUS_URL", each)
+        _, steps = await checked(settings, monkeypatch, capsys)
+        assert "hunter2" not in steps["broker"]["said"]
+        outcomes.append(steps["broker"]["outcome"])
+    assert outcomes == ["ok", "failed", "failed"]
 
 
 async def test_sent_shows_what_left_byte_for_byte_while_the_uploader_runs(
