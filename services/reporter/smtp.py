@@ -184,7 +184,7 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return f"the login was refused ({error.smtp_code}); check user and password"
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return f"{error} STARTTLS and AUTH must be offered where they are set"
+        return f"{str(error).rstrip('.')}; what is set must be offered"
     if isinstance(error, smtplib.SMTPResponseException):
         words = error.smtp_error
         said = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
