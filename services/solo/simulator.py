@@ -193,6 +193,7 @@ async def simulate(
     finally:
         for transport in transports:
             transport.close()
+        await asyncio.sleep(0)  # a transport frees its port in the loop's next turn
 
 
 class _Endpoint(asyncio.DatagramProtocol):

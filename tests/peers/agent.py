@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import pytest
-
-from tests.peers import free_port
 
 if TYPE_CHECKING:
     from services.solo.simulator import SimulatedAgent
@@ -25,7 +23,7 @@ class Agents:
     def __init__(self, stack: AsyncExitStack) -> None:
         from shared.ceiling import Ceiling
 
-        self.port = free_port(socket.SOCK_DGRAM)
+        self.port = _free_udp_port()
         self.ceiling = Ceiling(networks=(), ports=frozenset({self.port}))
         self._stack = stack
 
@@ -41,6 +39,15 @@ class Agents:
         await self._stack.enter_async_context(simulate({(address, self.port): agent}))
         self.name(address)
         return address
+
+
+def _free_udp_port() -> int:
+    """Below the ports that the system gives to clients, which hold theirs on every address."""
+    while True:
+        port = random.randrange(17_000, 32_000)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
 
 
 @pytest.fixture
