@@ -55,9 +55,9 @@ def _spool(path: Path) -> Step:
     folder = path.parent
     while not folder.exists():
         folder = folder.parent
-    mine = [place for place in (folder, path) if place.exists() and not os.access(place, os.W_OK)]
-    if mine:
-        return Step("failed", "spool", f"{mine[0]} cannot be written", "give it to this user")
+    shut = [place for place in (folder, path) if place.exists() and not os.access(place, os.W_OK)]
+    if shut:
+        return Step("failed", "spool", f"{shut[0]} cannot be written", "give it to this user")
     free = shutil.disk_usage(folder).free
     said = f"{path}, {free // 1_000_000} MB free"
     if free < _LEAST_FREE:

@@ -52,7 +52,7 @@ class Relay:
         self._gather_s = gather_s
         self._keep = timedelta(days=keep_days)
         self._arrived = asyncio.Event()
-        self._limit = MAX_MESSAGES
+        self._limit = self._most = MAX_MESSAGES
         self._failures = 0
         self._problem: str | None = "the hub was not contacted yet"
 
@@ -87,13 +87,13 @@ class Relay:
 
         Gives what went wrong, of which the operator has been told.
         """
+        self._most = MAX_MESSAGES
         trouble = await self._told(self._send_all(at_least_one=due))
         if due and (trouble is None or _batch_may_be_why(trouble)):
             trouble = await self._told(self._tend()) or trouble
         self._problem = str(trouble) if trouble else None
         if not trouble:
             self._failures = 0
-            self._limit = min(MAX_MESSAGES, self._limit * 2)
         return trouble
 
     async def _told(self, step: Awaitable[None]) -> Exception | None:
@@ -180,6 +180,8 @@ class Relay:
         unanswered = set(numbers) - {verdict.n for verdict in verdicts}
         if unanswered:
             await asyncio.to_thread(self._spool.tried, unanswered, now)
+        else:
+            self._limit = min(self._most, self._limit * 2)
         if numbers and not verdicts:
             raise NotAnsweredError(
                 f"{self._hub.who}: said nothing of {len(numbers)} messages", "look at the hub's log"
@@ -189,7 +191,7 @@ class Relay:
 
     async def _smaller(self, batch: Sequence[Waiting]) -> None:
         if len(batch) > 1:
-            self._limit = len(batch) // 2
+            self._limit = self._most = len(batch) // 2
             return
         [alone] = batch
         reason = f"{len(alone.body)} bytes are too large for the hub or a proxy (status 413)"

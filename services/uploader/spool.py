@@ -107,7 +107,7 @@ class Spool:
             try:
                 yield
             except sqlite3.DatabaseError as error:
-                raise CannotStoreError(f"{self.path}: {error}; is the disk full?") from error
+                raise CannotStoreError(f"{self.path}: cannot be written: {error}") from error
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
