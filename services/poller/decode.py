@@ -39,6 +39,7 @@ class Meters:
     units: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)  # name -> why there is no count
     notes: list[str] = field(default_factory=list)
+    incomplete: set[str] = field(default_factory=set)  # sums that some of their rows are not in
     adds_up: bool = True
 
 
@@ -115,6 +116,8 @@ def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
     if not counts:
         meters.missing[name] = f"it has none of {len(way.oids)} rows, {way.oids[0]} and on"
         return False
+    if len(counts) < len(way.oids):
+        meters.incomplete.add(name)
     return _put(meters, name, sum(n for _, n in counts), [oid for oid, _ in counts], way.unit)
 
 
@@ -186,16 +189,22 @@ def _leave_out_what_does_not_add_up(meters: Meters, profile: Profile) -> None:
     for check in profile.checks:
         parts = {name: meters.counts[name] for name in check.parts if name in meters.counts}
         whole = meters.counts.get(check.whole)
-        if not parts or sum(parts.values()) == whole:
+        if whole is None:
+            doubtful = {name for name in parts if name in meters.incomplete}
+            reason = f"without {check.whole} nothing shows that all its rows are there"
+        elif parts and sum(parts.values()) != whole:
+            meters.adds_up = False
+            doubtful = set(parts)
+            said = " + ".join(f"{name} {count}" for name, count in parts.items())
+            reason = f"{said} is not {check.whole} {whole}"
+        else:
             continue
-        meters.adds_up = False
-        said = " + ".join(f"{name} {count}" for name, count in parts.items())
-        is_whole = "is not known" if whole is None else f"is {whole}"
-        meters.notes.append(f"left out: {said}, while {check.whole} {is_whole}")
-        for name in parts:
-            meters.missing[name] = f"does not add up to {check.whole}"
+        for name in sorted(doubtful):
+            meters.missing[name] = reason
             for kept in (meters.counts, meters.sources, meters.units):
                 kept.pop(name, None)
+        if doubtful:
+            meters.notes.append(f"left out {' and '.join(sorted(doubtful))}: {reason}")
 
 
 def _kept(

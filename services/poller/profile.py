@@ -96,7 +96,7 @@ class MeterRow(_Strict):
 
     oid: Oid | None = None
     sum: Annotated[list[Oid], Field(min_length=2)] | None = None
-    where_present: bool = False  # a sum whose rows exist only for the functions a device has
+    where_present: bool = False  # rows exist only for the functions a device has; see `checks`
     column: Column | None = None
     where: Where | None = None
     unit: str | None = None
@@ -127,7 +127,10 @@ class MeterRow(_Strict):
 
 
 class Check(_Strict):
-    """Parts that must add up to their whole; where they don't, the parts are left out."""
+    """Parts that must add up to their whole; where they don't, they are left out.
+
+    Without the whole, those sums are left out that lack a row.
+    """
 
     whole: MeterName
     parts: Annotated[list[MeterName], Field(min_length=2)]
@@ -156,11 +159,11 @@ class Profile(_Strict):
         return [row for rows in self.meters.values() for row in rows]
 
     @model_validator(mode="after")
-    def _checks_name_meters(self) -> Profile:
-        for check in self.checks:
-            for name in (check.whole, *check.parts):
-                if self.extends is None and name not in self.meters:
-                    raise ValueError(f"checks names {name}, which is no meter of this profile")
+    def _checks_are_of_meters(self) -> Profile:
+        checked = {name for check in self.checks for name in check.parts}
+        for name, rows in self.meters.items():
+            if any(row.where_present for row in rows) and name not in checked:
+                raise ValueError(f"{name} is summed where_present, and no check has it as a part")
         return self
 
     def over(self, parent: Profile) -> Profile:
@@ -202,11 +205,18 @@ def load_profiles(*folders: Path) -> dict[str, Profile]:
         if not files:
             raise ProfileError(f"{folder}: holds no profile (*.yaml)")
         for file in files:
-            profile = load_profile(file.read_text(encoding="utf-8"), str(file))
+            profile = load_profile(_text(file), str(file))
             if profile.profile != file.stem:
                 raise ProfileError(f"{file}: profile: is {profile.profile}; name the file so")
             said[profile.profile] = profile
     return {name: _resolved(name, said, ()) for name in said}
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{file}: cannot be read: {error}") from None
 
 
 def load_profile(text: str, file: str) -> Profile:
@@ -219,6 +229,8 @@ def load_profile(text: str, file: str) -> Profile:
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark else file
         raise ProfileError(f"{where}: not YAML: {getattr(error, 'problem', error)}") from None
+    except RecursionError:
+        raise ProfileError(f"{file}: an alias holds itself") from None
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         line, key = _place(node, fault["loc"])
@@ -241,6 +253,8 @@ def _refuse_repeats(node: yaml.Node | None, file: str) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ProfileError(f"{file}:{key.start_mark.line + 1}: a key is one word")
             if key.value in seen:
                 raise ProfileError(f"{file}:{key.start_mark.line + 1}: {key.value}: is there twice")
             seen.add(key.value)
