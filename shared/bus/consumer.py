@@ -234,4 +234,5 @@ class Consumer:
 def _times(headers: Mapping[str, object]) -> int:
     """How often it was delivered and not finished, here and before it was set apart."""
     counted = [headers.get("x-delivery-count"), headers.get(ENDED)]
-    return sum(count for count in counted if type(count) is int and count > 0)
+    # pika has an int of its own for some of AMQP's types
+    return sum(int(count) for count in counted if isinstance(count, int) and count > 0)

@@ -43,10 +43,9 @@ class LocalBus:
         """Nothing to connect to; readers may still come."""
 
     async def publish(self, message: Message) -> None:
-        _, message = through_json(message)
         if self._stopped:
             raise BusDownError(f"{message.routing_key}: the bus has stopped")
-        task = asyncio.create_task(self._deliver(message, in_hand=False))
+        task = asyncio.create_task(self._deliver(through_json(message)[1], in_hand=False))
         self._in_hand.add(task)
         task.add_done_callback(self._in_hand.discard)
         await asyncio.wait({task})  # a publisher that is cancelled leaves the handler alone
@@ -66,12 +65,13 @@ class LocalBus:
         return "the bus has stopped" if self._stopped else None
 
     async def _deliver(self, message: Message, *, in_hand: bool) -> None:
-        key = message.routing_key
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._has_reader[key].wait(), self._publish_timeout_s)
+        if not self._stopped:
+            with suppress(TimeoutError):
+                has_reader = self._has_reader[message.routing_key]
+                await asyncio.wait_for(has_reader.wait(), self._publish_timeout_s)
         readers = [r for r in self._readers.values() if type(message) in r.queue.carries]
         if not readers:
-            raise BusDownError(f"{key}: nothing reads it")
+            raise BusDownError(f"{message.routing_key}: nothing reads it")
         for reader in readers:
             await self._hand_over(reader, message, in_hand=in_hand)
 
