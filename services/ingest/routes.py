@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import HTTPException
 from fastapi.responses import PlainTextResponse
@@ -69,7 +67,7 @@ def create_app(settings: IngestSettings, store: Store) -> FastAPI:
     caller = Depends(_Caller(store, rates))
 
     @app.post("/v1/events", responses=FAULTS, openapi_extra=_BATCH_BODY)
-    async def events(request: Request, site: Annotated[Site, caller]) -> EventAnswer:
+    async def events(request: Request, site: Site = caller) -> EventAnswer:
         """Store each message once, and say what became of it."""
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length[:18]) > settings.max_body_bytes:
@@ -105,7 +103,7 @@ def create_app(settings: IngestSettings, store: Store) -> FastAPI:
             **FAULTS,
         },
     )
-    async def scope(request: Request, site: Annotated[Site, caller]) -> Response:
+    async def scope(request: Request, site: Site = caller) -> Response:
         """The whole of what the site shall search and read; its ETag is the version."""
         newest = await newest_scope(store, site)
         if newest is None:

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import gzip
+import json
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.ingest.cut import CutError, elements, members
+from services.ingest.envelope import BatchError, Inflater, TooLargeError, parse_batch
+from tests.unit.ingest.batches import batch, raw_line
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def test_a_body_is_cut_out_byte_for_byte() -> None:
+    body = b'{"b" : 1.50,  "a":"\\u00e9\\/", "a":[ ]}'
+
+    [line] = parse_batch(batch([raw_line(7, "meter.read.v1", body)]), 500).lines
+
+    assert (line.n, line.type, line.body) == (7, "meter.read.v1", body)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'"\\ud800"',
+        b'"\xff\xfe"',
+        b"[" * 100_000 + b"]" * 100_000,
+        b"nonsense",
+        b"1e400",
+        b'{"a":1,"a":2}',
+        b"",
+    ],
+    ids=["surrogate", "utf-8", "depth", "nonsense", "1e400", "twice", "empty"],
+)
+def test_a_body_that_is_no_json_costs_only_itself(bad: bytes) -> None:
+    good = b'{"a":"]}\\"[{,"}'
+    lines = [raw_line(1, "a", good), raw_line(2, "a", bad), raw_line(3, "a", good)]
+
+    cut = parse_batch(batch(lines), 500).lines
+
+    assert [line.n for line in cut] == [1, 2, 3]
+    assert [line.body for line in cut] == [good, bad, good]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{",
+        b"\x00",
+        batch([b"{}"]),
+        batch([b'{"n":0,"type":"a","body":1}']),
+        batch([b'{"n":9223372036854775807,"type":"a","body":1}']),
+        batch([b'{"n":"1","type":"a","body":1}']),
+        batch([b'{"n":1,"type":"a","body":"no end}']),
+        batch([b'{"n":1,"type":"a","body":{}}']).replace(b'"spool":"', b'"spool":"x'),
+        batch([]).replace(b'"first_unsent":1', b'"first_unsent":0'),
+        batch([]).replace(b"12:00:00Z", b"12:00:00"),
+    ],
+)
+def test_what_no_number_can_name_refuses_the_batch_in_words(body: bytes) -> None:
+    with pytest.raises(BatchError) as refused:
+        parse_batch(body, 500)
+
+    assert 0 < len(str(refused.value)) < 300
+
+
+def test_more_messages_than_the_limit_are_too_large() -> None:
+    lines = [raw_line(n, "a", b"{}") for n in range(1, 502)]
+
+    with pytest.raises(TooLargeError, match="501 messages; at most 500"):
+        parse_batch(batch(lines), 500)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.dictionaries(st.text(), _JSON), st.lists(_JSON))
+def test_cutting_agrees_with_a_parser(fields: dict[str, object], values: list[object]) -> None:
+    cut = members(json.dumps(fields).encode())
+
+    assert {json.loads(b'"%s"' % name): json.loads(text) for name, text in cut.items()} == fields
+    assert [json.loads(text) for text in elements(json.dumps(values).encode())] == values
+
+
+@given(st.binary())
+def test_cutting_anything_ends_in_pieces_or_in_a_cut_error(text: bytes) -> None:
+    for cut in (members, elements):
+        try:
+            cut(text)
+        except CutError:
+            continue
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_batch_or_refused_as_one(body: bytes) -> None:
+    with pytest.raises(BatchError):
+        parse_batch(body, 500)
+
+
+def test_a_gzip_bomb_never_gets_into_memory() -> None:
+    packer = zlib.compressobj(9, wbits=31)
+    head = packer.compress(bytes(10_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(10_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
+    inflater = Inflater(16_000_000)
+    tracemalloc.start()
+
+    with pytest.raises(TooLargeError, match="16000000 bytes when unpacked"):
+        inflater.feed(head + block * 1000)  # 10 MB that would be 10 GB
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60_000_000
+
+
+@pytest.mark.parametrize("cut_at", [1, 10, -1])
+def test_a_gzip_stream_that_is_cut_off_is_refused(cut_at: int) -> None:
+    inflater = Inflater(1000)
+    inflater.feed(gzip.compress(b"{}")[:cut_at])
+
+    with pytest.raises(BatchError, match="cut off"):
+        inflater.result()
+
+
+@pytest.mark.parametrize("tail", [b"more", gzip.compress(b"{}")])
+def test_bytes_behind_the_gzip_stream_are_refused(tail: bytes) -> None:
+    with pytest.raises(BatchError, match="follow the end"):
+        Inflater(1000).feed(gzip.compress(b"{}") + tail)
+
+
+def test_a_gzip_stream_may_come_byte_by_byte() -> None:
+    inflater = Inflater(1000)
+    for byte in gzip.compress(b'{"a":1}'):
+        inflater.feed(bytes([byte]))
+
+    assert inflater.result() == b'{"a":1}'

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from services.ingest.limits import Rates
+from services.ingest.recipients import cron_fault
+
+
+def test_one_request_too_many_is_told_how_long_to_wait() -> None:
+    rates = Rates(requests_a_minute=2, kib_a_minute=1000)
+
+    assert [rates.begin(1), rates.begin(1)] == [None, None]
+    wait_s = rates.begin(1)
+
+    assert wait_s is not None
+    assert 1 <= wait_s <= 61
+    assert rates.begin(2) is None  # another site
+
+
+def test_too_many_bytes_close_the_minute() -> None:
+    rates = Rates(requests_a_minute=100, kib_a_minute=10)
+    rates.begin(1)
+    rates.received(1, 20_000)
+
+    assert rates.begin(1)
+    assert rates.begin(2) is None
+
+
+def test_a_schedule_is_five_fields_that_can_come() -> None:
+    assert cron_fault("0 6 1 * *") is None
+    assert cron_fault("0 6 1 *") == "it has 4 fields, not 5"
+    assert cron_fault("0 6 1 * ;") == "';' cannot be one of its fields"
