@@ -52,7 +52,7 @@ class PrivateRabbit:
             self._epmd = self._spawn(
                 ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
             )
-            self._wait_until_up(self._epmd, self._epmd_port)
+            self._wait_for(self._epmd, self._epmd_port)
             self.start()
         except BaseException:
             self.close()
@@ -78,12 +78,17 @@ class PrivateRabbit:
         self.erl(f'rabbit_vhost:delete(<<"{vhost}">>, <<"tests">>)')
 
     def start(self) -> None:
-        """Returns when the node takes connections.
+        """Returns when the node takes connections."""
+        self.launch()
+        self.wait_until_up()
 
-        The node gets SIGTERM when the thread that started it ends.
-        """
+    def launch(self) -> None:
+        """The node gets SIGTERM when the thread that launched it ends."""
         self._node = self._spawn([str(_BIN / "rabbitmq-server")])
-        self._wait_until_up(self._node, self.port)
+
+    def wait_until_up(self) -> None:
+        assert self._node is not None
+        self._wait_for(self._node, self.port)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Returns when the node has ended; its queues stay on disk."""
@@ -131,7 +136,7 @@ class PrivateRabbit:
                 start_new_session=True,
             )
 
-    def _wait_until_up(self, server: subprocess.Popen[bytes], port: int) -> None:
+    def _wait_for(self, server: subprocess.Popen[bytes], port: int) -> None:
         deadline = time.monotonic() + _UP_S
         while server.poll() is None and time.monotonic() < deadline:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

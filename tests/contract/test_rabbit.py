@@ -1,0 +1,359 @@
+"""What can happen to a broker and to those who use it, with a real one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import pika
+import pytest
+from prometheus_client import REGISTRY
+
+from shared.bus.port import (
+    ASIDE,
+    POLLER_ALONE,
+    POLLER_FOUND,
+    UPLOADER_EVENTS,
+    BusDownError,
+    Delivery,
+    Handler,
+    Queue,
+)
+from shared.bus.rabbit import RabbitBus
+from shared.messages import DeviceFound, Message
+from tests.contract.bus_parts import Gate, Inbox, failed, order, until
+from tests.peers import free_port
+from tests.peers.rabbit import PrivateRabbit
+
+
+@asynccontextmanager
+async def bus_on(
+    url: str, *handlers: tuple[Queue, Handler, int], **settings: Any
+) -> AsyncIterator[RabbitBus]:
+    bus = RabbitBus(url, **{"feeds": [POLLER_FOUND, UPLOADER_EVENTS], **settings})
+    for queue, handler, prefetch in handlers:
+        bus.on(queue, handler, prefetch=prefetch)
+    await bus.start()
+    try:
+        yield bus
+    finally:
+        await bus.stop()
+
+
+async def at_broker(url: str, act: Callable[[Any], Any]) -> Any:
+    """What `act` makes of a plain channel, as somebody else than Pagetally would use it."""
+
+    def connect_and_act() -> Any:
+        connection = pika.BlockingConnection(pika.URLParameters(url))
+        try:
+            return act(connection.channel())
+        finally:
+            with suppress(pika.exceptions.AMQPError):
+                connection.close()
+
+    return await asyncio.to_thread(connect_and_act)
+
+
+async def depth(url: str, queue: str) -> int:
+    declared = await at_broker(url, lambda c: c.queue_declare(queue, passive=True))
+    count: int = declared.method.message_count
+    return count
+
+
+async def fail(found: Message, _: Delivery) -> Sequence[Message]:
+    assert isinstance(found, DeviceFound)
+    return [failed(found)]
+
+
+class Wire:
+    """The TCP connections between a bus and its broker, which can be cut at once."""
+
+    def __init__(self, url: str) -> None:
+        self._broker = urlsplit(url)
+        self._writers: list[asyncio.StreamWriter] = []
+        self.cuts = 0
+
+    async def __aenter__(self) -> Wire:
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"amqp://guest:guest@127.0.0.1:{port}{self._broker.path}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.cut()
+        await self._server.wait_closed()
+
+    def cut(self) -> None:
+        self.cuts += 1
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert self._broker.hostname is not None
+        other = await asyncio.open_connection(self._broker.hostname, self._broker.port)
+        self._writers += [writer, other[1]]
+        await asyncio.gather(_copy(reader, other[1]), _copy(other[0], writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+    writer.transport.abort()
+
+
+async def test_a_broker_that_restarts_amid_2000_orders_loses_none(
+    rabbit: PrivateRabbit, rabbit_vhost: str
+) -> None:
+    outcomes = Inbox()
+    readers: list[tuple[Queue, Handler, int]] = [
+        (POLLER_FOUND, fail, 50),
+        (POLLER_ALONE, fail, 1),
+        (UPLOADER_EVENTS, outcomes, 100),
+    ]
+    async with bus_on(rabbit_vhost) as publisher, bus_on(rabbit_vhost, *readers):
+        publishing = asyncio.gather(*(publisher.publish(order(n)) for n in range(2000)))
+        await until(lambda: len(outcomes.messages) > 300)
+        await asyncio.to_thread(rabbit.stop)
+        assert publisher.problem() is not None
+        rabbit.launch()
+        await asyncio.to_thread(rabbit.wait_until_up)
+
+        await publishing
+        await outcomes.holds({failed(order(n)).id for n in range(2000)}, within_s=30)
+        assert publisher.problem() is None
+
+
+async def test_fifty_prefetched_orders_and_six_cuts_lose_none(rabbit_vhost: str) -> None:
+    gate, outcomes, alone = Gate(), Inbox(), Inbox()
+
+    async def read(found: Message, delivery: Delivery) -> Sequence[Message]:
+        await gate(found, delivery)
+        return await fail(found, delivery)
+
+    async def read_alone(found: Message, delivery: Delivery) -> Sequence[Message]:
+        await alone(found, delivery)
+        return await read(found, delivery)
+
+    async with bus_on(rabbit_vhost, (UPLOADER_EVENTS, outcomes, 50)) as publisher:
+        await asyncio.gather(*(publisher.publish(order(n)) for n in range(50)))
+        async with Wire(rabbit_vhost) as wire:
+            readers = (POLLER_FOUND, read, 50), (POLLER_ALONE, read_alone, 1)
+            async with bus_on(wire.url, *readers) as reader:
+                await gate.has(50)
+                for _ in range(6):
+                    wire.cut()
+                    await until(lambda: reader.problem() is not None)
+                    await until(lambda: reader.problem() is None)
+                    await asyncio.sleep(0.2)
+                assert gate.most <= 51  # the handlers of lost deliveries count as well
+                gate.open.set()
+                await outcomes.holds({failed(order(n)).id for n in range(50)})
+                await until(lambda: len(alone.messages) > 0)  # to come twice is to be suspected
+
+
+async def test_a_reader_killed_by_one_order_takes_no_neighbour_along(rabbit_vhost: str) -> None:
+    poison = str(order(7).id)
+    handled: dict[str, tuple[int, str]] = {}
+    async with bus_on(rabbit_vhost) as publisher:
+        await asyncio.gather(*(publisher.publish(order(n)) for n in range(50)))
+    reader = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.contract.dying_reader", rabbit_vhost, poison),
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert reader.stdout is not None
+        async with asyncio.timeout(60):
+            while len(handled) < 50:
+                name, times, queue = (await reader.stdout.readline()).decode().split()
+                handled[name] = int(times), queue
+    finally:
+        os.killpg(reader.pid, signal.SIGKILL)
+        await reader.wait()
+
+    assert set(handled) == {str(order(n).id) for n in range(50)}
+    assert handled.pop(poison) == (10, "alone")
+    assert max(times for times, _ in handled.values()) < 10
+
+
+async def test_a_reader_that_is_killed_amid_its_work_loses_nothing(rabbit_vhost: str) -> None:
+    inbox = Inbox()
+    async with bus_on(rabbit_vhost) as publisher:
+        await asyncio.gather(*(publisher.publish(order(n)) for n in range(200)))
+        reader = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tests.contract.dying_reader", rabbit_vhost, "none"),
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert reader.stdout is not None
+        seen = {(await reader.stdout.readline()).split()[0].decode() for _ in range(60)}
+        os.killpg(reader.pid, signal.SIGKILL)
+        seen |= {line.split()[0].decode() for line in (await reader.stdout.read()).splitlines()}
+        await reader.wait()
+        async with bus_on(rabbit_vhost, (POLLER_FOUND, inbox, 50), (POLLER_ALONE, inbox, 1)):
+            await until(lambda: {str(i) for i in inbox.ids} | seen >= _names(200))
+
+
+def _names(count: int) -> set[str]:
+    return {str(order(number).id) for number in range(count)}
+
+
+async def test_what_is_no_message_is_set_aside_with_its_reason(rabbit_vhost: str) -> None:
+    good = order(1).to_json()
+    key = DeviceFound.routing_key
+    bodies = [
+        (key, b"not json", "JSON"),
+        (key, good[:-1] + b',"surprise":1}', "surprise"),
+        (key, b'"' + b"x" * 10_000_000 + b'"', "10000002 bytes"),
+        ("device.found.v9", good, "device.found.v9"),
+        ("read.failed.v1", failed(order(1)).to_json(), "does not carry read.failed.v1"),
+    ]
+    inbox = Inbox()
+    before = _set_aside()
+
+    def publish(channel: Any) -> None:
+        for kind, body, _ in bodies:
+            properties = pika.BasicProperties(type=kind, headers={"x-pagetally-ended": "many"})
+            channel.basic_publish("", POLLER_FOUND.name, body, properties)
+        channel.basic_publish("", POLLER_FOUND.name, good, pika.BasicProperties())
+        channel.basic_publish("pagetally", key, good)
+
+    def fetch(channel: Any) -> list[tuple[str, bytes, dict[str, str]]]:
+        found: list[tuple[str, bytes, dict[str, str]]] = []
+        while True:
+            method, properties, body = channel.basic_get(ASIDE, auto_ack=True)
+            if method is None:
+                return found
+            found.append((properties.type, body, properties.headers))
+
+    async with bus_on(rabbit_vhost, (POLLER_FOUND, inbox, 2)):
+        await at_broker(rabbit_vhost, publish)
+        await inbox.holds({order(1).id})
+        await until(lambda: _set_aside() - before == len(bodies) + 1)
+    kept = await at_broker(rabbit_vhost, fetch)
+
+    assert inbox.messages == [order(1)]
+    for kind, body, reason in bodies:
+        [headers] = [told for k, b, told in kept if (k, b) == (kind, body)]
+        assert reason in headers["reason"]
+        assert headers["queue"] == POLLER_FOUND.name
+        assert len(headers["reason"]) <= 300
+
+
+def _set_aside() -> float:
+    labels = {"queue": POLLER_FOUND.name}
+    return REGISTRY.get_sample_value("pagetally_messages_set_aside_total", labels) or 0.0
+
+
+async def test_what_no_queue_takes_is_not_published(rabbit_vhost: str) -> None:
+    async with bus_on(rabbit_vhost, feeds=[], publish_timeout_s=0.5) as bus:
+        with pytest.raises(BusDownError, match=r"no queue takes device\.found\.v1"):
+            await bus.publish(order(1))
+
+        problem = bus.problem()
+        assert problem is not None and "no queue takes" in problem
+
+
+async def test_an_order_is_acknowledged_only_when_what_it_led_to_is_safe(
+    rabbit_vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.bus.rabbit.FINISH_S", 0.2)
+    async with bus_on(
+        rabbit_vhost, (POLLER_FOUND, fail, 5), feeds=[], publish_timeout_s=0.3
+    ) as bus:
+        await bus.publish(order(1))
+        await until(lambda: "no queue takes read.failed.v1" in (bus.problem() or ""))
+        await asyncio.sleep(0.5)
+
+    assert await depth(rabbit_vhost, POLLER_FOUND.name) == 1
+
+
+async def test_a_queue_that_was_deleted_is_declared_again_and_then_holds_what_is_published(
+    rabbit_vhost: str,
+) -> None:
+    async with bus_on(rabbit_vhost) as bus:
+        await at_broker(rabbit_vhost, lambda channel: channel.queue_delete(POLLER_FOUND.name))
+
+        await asyncio.gather(*(bus.publish(order(n)) for n in range(10)))
+
+        assert await depth(rabbit_vhost, POLLER_FOUND.name) == 10
+
+
+async def test_a_consumer_whose_queue_was_deleted_takes_from_the_new_one(rabbit_vhost: str) -> None:
+    inbox = Inbox()
+    async with bus_on(rabbit_vhost, (POLLER_FOUND, inbox, 5)) as bus:
+        await at_broker(rabbit_vhost, lambda channel: channel.queue_delete(POLLER_FOUND.name))
+        await until(lambda: bus.problem() is not None)
+
+        await bus.publish(order(1))
+
+        await inbox.holds({order(1).id})
+
+
+async def test_a_blocked_broker_keeps_publishers_waiting_and_nobody_from_stopping(
+    rabbit: PrivateRabbit, rabbit_vhost: str
+) -> None:
+    inbox = Inbox()
+    async with bus_on(rabbit_vhost) as patient:
+        async with bus_on(rabbit_vhost, (POLLER_FOUND, inbox, 5)) as leaving:
+            rabbit.erl("vm_memory_monitor:set_vm_memory_high_watermark(0.00001)")
+            try:
+                waiting = asyncio.create_task(patient.publish(order(1)))
+                hopeless = asyncio.create_task(leaving.publish(order(2)))
+                await until(lambda: "takes nothing now" in (leaving.problem() or ""))
+                async with asyncio.timeout(6):
+                    await leaving.stop()
+                with pytest.raises(BusDownError):
+                    await hopeless
+                assert not waiting.done()
+            finally:
+                rabbit.erl('vm_memory_monitor:set_vm_memory_high_watermark({absolute, "1GB"})')
+        await waiting
+        assert patient.problem() is None
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda url: url.replace("guest:guest", "guest:s3cret"), "refused"),
+        (lambda url: url + "-none", "vhost"),
+        (lambda url: f"amqp://guest:s3cret@127.0.0.1:{free_port()}/x", "Connection refused"),
+    ],
+    ids=["wrong password", "no such vhost", "nothing listens"],
+)
+async def test_a_broker_that_cannot_be_used_is_told_in_words_and_without_the_password(
+    rabbit_vhost: str, change: Callable[[str], str], says: str
+) -> None:
+    bus = RabbitBus(change(rabbit_vhost), connect_timeout_s=1.0)
+
+    with pytest.raises(BusDownError, match=says) as told:
+        await bus.start()
+
+    assert "s3cret" not in str(told.value)
+
+
+async def test_a_queue_with_other_arguments_is_told(rabbit_vhost: str) -> None:
+    await at_broker(rabbit_vhost, lambda c: c.queue_declare(POLLER_FOUND.name, durable=True))
+
+    with pytest.raises(BusDownError, match=r"PRECONDITION_FAILED.*poller\.found\.1"):
+        await RabbitBus(rabbit_vhost, feeds=[POLLER_FOUND], connect_timeout_s=1.0).start()
+
+
+@pytest.mark.parametrize("url", ["", "localhost", "http://a:s3@b/", "amqp://u:s3/cret@h:1/x"])
+def test_what_is_no_broker_url_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ValueError, match="amqp://user:password@host:port/vhost") as told:
+        RabbitBus(url)
+
+    assert "s3" not in str(told.value)
