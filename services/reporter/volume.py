@@ -50,15 +50,16 @@ def device_volume(
         as_of: when the report is made; while the period runs, age is counted from here.
         sources: for reads around a change of a profile's version (see `version_changes`).
     """
-    known = sorted((r for r in reads if r.taken_at <= period.end), key=_by_time)
+    start, end = period.start, period.end
+    known = sorted((read for read in reads if read.taken_at <= end), key=_by_time)
     metered = [read for read in known if read.meters]
-    before = [read for read in metered if read.taken_at <= period.start]
-    within = [read for read in metered if read.taken_at > period.start]
+    before = [read for read in metered if read.taken_at <= start]
+    within = metered[len(before) :]
     if not within:
         return _nothing_within(known, before, period)
-    opening, closing = (before or within)[-1 if before else 0], within[-1]
+    opening, closing = before[-1] if before else within[0], within[-1]
     told = _meters(metered, opening, closing, period, sources or {})
-    age = min(period.end, as_of) - closing.taken_at
+    age = min(end, as_of) - closing.taken_at
     notes = [*told.notes]
     if not before:
         notes.append(f"first read on {period.clock(opening.taken_at)}; earlier pages are not in it")
@@ -119,21 +120,16 @@ def _meters(
         for read in metered
         if opening.taken_at - LOOK_BACK <= read.taken_at <= closing.taken_at
     ]
-    names = sorted({name for read in run for name in read.meters}, key=meter_order)
-    for name in names:
-        series = [read for read in run if name in read.meters]
-        fall = _first_fall(name, series, sources)
-        change = _first_change(
-            name, [read for read in series if read.taken_at >= opening.taken_at], sources
-        )
-        if fall is not None:
-            earlier, later = fall
+    falls, changes = _between(run, opening, sources)
+    for name in sorted({name for read in run for name in read.meters}, key=meter_order):
+        if name in falls:
+            earlier, later = falls[name]
             told.fell.append(
                 f"{name} fell from {earlier.meters[name]} to {later.meters[name]}"
                 f" on {period.clock(later.taken_at)}"
             )
-        elif change is not None:
-            told.changed.append(f"{name}: {change}")
+        elif name in changes:
+            told.changed.append(f"{name}: {changes[name]}")
         elif opening is closing:
             continue
         elif name in opening.meters and name in closing.meters:
@@ -145,26 +141,36 @@ def _meters(
     return told
 
 
-def _first_fall(
-    name: str, series: Sequence[StoredRead], sources: Sources
-) -> tuple[StoredRead, StoredRead] | None:
-    for earlier, later in pairwise(series):
-        same = _difference(name, earlier, later, sources) is None
-        if same and later.meters[name] < earlier.meters[name]:
-            return earlier, later
-    return None
-
-
-def _first_change(name: str, series: Sequence[StoredRead], sources: Sources) -> str | None:
-    for earlier, later in pairwise(series):
-        difference = _difference(name, earlier, later, sources)
-        if difference is not None:
-            return difference
-    return None
+def _between(
+    run: Sequence[StoredRead], opening: StoredRead, sources: Sources
+) -> tuple[dict[str, tuple[StoredRead, StoredRead]], dict[str, str]]:
+    """Each meter's first fall, and its first change since the opening read, by name."""
+    falls: dict[str, tuple[StoredRead, StoredRead]] = {}
+    changes: dict[str, str] = {}
+    last: dict[str, StoredRead] = {}
+    for later in run:
+        for name, value in later.meters.items():
+            earlier = last.get(name)
+            last[name] = later
+            if earlier is None:
+                continue
+            difference = _difference(name, earlier, later, sources)
+            if difference is None and value < earlier.meters[name]:
+                falls.setdefault(name, (earlier, later))
+            elif difference is not None and earlier.taken_at >= opening.taken_at:
+                changes.setdefault(name, difference)
+    return falls, changes
 
 
 def _difference(name: str, earlier: StoredRead, later: StoredRead, sources: Sources) -> str | None:
     """Why two reads of a meter may not count the same thing, in words; None where they do."""
+    if (
+        earlier.profile == later.profile
+        and earlier.units[name] == later.units[name]
+        and earlier.basis == later.basis
+        and earlier.large_counts == later.large_counts
+    ):
+        return None
     for word, was, now in (
         ("unit", earlier.units[name], later.units[name]),
         ("basis", earlier.basis, later.basis),
@@ -173,11 +179,9 @@ def _difference(name: str, earlier: StoredRead, later: StoredRead, sources: Sour
     ):
         if was != now:
             return f"{word} changed from {was or 'unsaid'} to {now or 'unsaid'}"
-    if earlier.profile != later.profile:
-        was_from = sources.get(earlier.id, {}).get(name)
-        now_from = sources.get(later.id, {}).get(name)
-        if was_from is None or was_from != now_from:
-            return f"profile changed from {earlier.profile} to {later.profile}"
+    was_from, now_from = (sources.get(read.id, {}).get(name) for read in (earlier, later))
+    if was_from is None or was_from != now_from:
+        return f"profile changed from {earlier.profile} to {later.profile}"
     return None
 
 

@@ -167,9 +167,8 @@ async def device_reads(
     opening read is always among them.
     """
     earlier = await _last_before(connection, customer_id, devices, start, look_back)
-    rows = connection.cursor(name="device_reads")
-    rows.itersize = _READS_AT_ONCE
-    await rows.execute(
+    cursor = connection.cursor(name="device_reads")
+    await cursor.execute(
         """
         select device_id, id, site_id, taken_at, profile, basis, large_counts, no_meters_because,
             names, amounts, units
@@ -187,14 +186,15 @@ async def device_reads(
     )
     unread = set(devices)
     device, reads = None, list[StoredRead]()
-    async for row in rows:
-        if row["device_id"] != device:
-            if device is not None:
-                yield device, reads
-            device = row["device_id"]
-            unread.discard(device)
-            reads = earlier.get(device, []).copy()
-        reads.append(_read(row))
+    while rows := await cursor.fetchmany(_READS_AT_ONCE):
+        for row in rows:
+            if row["device_id"] != device:
+                if device is not None:
+                    yield device, reads
+                device = row["device_id"]
+                unread.discard(device)
+                reads = earlier.get(device, []).copy()
+            reads.append(_read(row))
     if device is not None:
         yield device, reads
     for device in sorted(unread):
