@@ -17,7 +17,6 @@ from shared.messages import (
 Row = tuple[object, ...]
 StoredMessage = MeterRead | ReadFailed | RoundFinished | SegmentsListed
 
-# in the order in which they are filled: meters and supplies refer to their read
 COLUMNS = {
     "read": "site_id, id, order_id, round_id, taken_at, received_at, agent, target, profile,"
     " make, model, serial, mac, hostname, address, asset_tag, location, firmware,"

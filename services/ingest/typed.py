@@ -16,7 +16,9 @@ _ROUND = """
     values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     on conflict do nothing
 """
-_FORGET = (  # meters and supplies go with their read
+_FORGET = (
+    "delete from meter where site_id = %s",
+    "delete from supply where site_id = %s",
     "delete from read where site_id = %s",
     "delete from read_failed where site_id = %s",
     "delete from round_name where site_id = %s",
