@@ -130,7 +130,7 @@ class Rounds:
     async def _prepared(self, current: Round) -> tuple[Sweep, Mapping[str, Credential]]:
         wish = current.wish
         resolved = await self._resolve(wish.names())
-        ceiling = self._ceiling.naming(*_named_at_site(wish, resolved))
+        ceiling = self._ceiling.naming(*named_at_site(wish, resolved))
         credentials = self._credentials()
         plan = make_plan(
             wish,
@@ -220,7 +220,7 @@ class Rounds:
                 return
 
 
-def _named_at_site(
+def named_at_site(
     wish: Wish, resolved: Mapping[str, Sequence[str]]
 ) -> tuple[list[Network], set[int]]:
     """Networks and ports that a person typed at the site."""

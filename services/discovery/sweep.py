@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -35,26 +36,31 @@ class Answer(NamedTuple):
 
 
 class Pacer:
-    """A token bucket: at most `rate` turns a second, 0 for as fast as the loop turns."""
+    """A token bucket: at most `rate` turns a second; 0 is as fast as the loop turns."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._most = min(_BURST, max(1.0, rate * _BURST_S)) if rate else _BURST
-        self._tokens = 1.0
+        self._most = min(_BURST, max(1.0, rate * _BURST_S))
+        self._tokens = 0.0
         self._at = asyncio.get_running_loop().time()
         self._turns = 0
 
-    async def turn(self) -> None:
-        self._turns += 1
-        if self._turns % _BURST == 0:
-            await asyncio.sleep(0)
+    def is_turn(self) -> bool:
+        """Takes a turn, where there is one without waiting."""
+        self._turns -= 1
+        return self._turns >= 0
+
+    async def wait(self) -> None:
+        """Until there are turns again; what has come in the meantime is read first."""
         if not self._rate:
+            await asyncio.sleep(0)
+            self._turns = _BURST
             return
         self._refill()
-        while self._tokens < 1:
-            await asyncio.sleep((1 - self._tokens) / self._rate)
-            self._refill()
-        self._tokens -= 1
+        await asyncio.sleep(max(0.0, (1 - self._tokens) / self._rate))
+        self._refill()
+        self._turns = max(1, int(self._tokens))
+        self._tokens -= self._turns
 
     def _refill(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -88,7 +94,9 @@ class Sweep:
         self.ceiling = ceiling
         self._rate = rate
         self._timeout_s = timeout_s
-        self._done = set(done)
+        self._done: defaultdict[int, set[int]] = defaultdict(set)  # by port
+        for at, port in done:
+            self._done[port].add(at)
         self._silent = plan.size - sum(1 for place in done if plan.group_of(*place))
         self._answered = asyncio.Event()
         self._queue: asyncio.Queue[Answer | None] = asyncio.Queue()
@@ -143,7 +151,7 @@ class Sweep:
                 if self._next and group is self._next[0] and first <= self._next[1] <= last:
                     begin, is_behind = self._next[1], True
                 if is_behind:
-                    done = merged((at, at) for at, port in self._done if port == group.port)
+                    done = merged((at, at) for at in self._done[group.port])
                     left.extend((span, group.port) for span in without([(begin, last)], done))
         return left
 
@@ -158,12 +166,19 @@ class Sweep:
             self._queue.put_nowait(None)
 
     async def _pass(self, number: int, udp: UdpSocket, pacer: Pacer) -> None:
-        for group, address in self._places(number):
+        for group, at in self._places(number):
             if not number:
-                self._next = group, address
-            await pacer.turn()
-            if (address, group.port) not in self._done:  # it may have answered in the meantime
-                await self._send(udp, self._payloads[group.passes[number]], (address, group.port))
+                self._next = group, at
+            while not pacer.is_turn():
+                await pacer.wait()
+            if at in self._done[group.port]:  # it answered while its turn was waited for
+                continue
+            payload = self._payloads[group.passes[number]]
+            try:
+                while not udp.send(payload, address_of(at), group.port):
+                    await udp.writable()
+            except (OutsideCeilingError, OSError) as error:
+                self._cannot_send(error, at, group.port)
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
         while (left_s := ends_at - asyncio.get_running_loop().time()) > 0 and self._silent:
             self._answered.clear()
@@ -173,40 +188,33 @@ class Sweep:
     def _places(self, number: int) -> Iterator[tuple[Group, int]]:
         """The addresses that are still silent and have a pass of this number."""
         for group in self.plan.groups:
-            if number < len(group.passes):
-                for first, last in group.spans:
-                    for address in range(first, last + 1):
-                        if (address, group.port) not in self._done:
-                            yield group, address
+            done = self._done[group.port]
+            for first, last in group.spans if number < len(group.passes) else ():
+                for at in range(first, last + 1):
+                    if at not in done:
+                        yield group, at
 
-    async def _send(self, udp: UdpSocket, payload: bytes, place: Place) -> None:
-        address, port = address_of(place[0]), place[1]
-        try:
-            while not udp.send(payload, address, port):
-                await udp.writable()
-        except OutsideCeilingError as error:
-            reason = str(error).partition(": ")[2]
-        except OSError as error:
+    def _cannot_send(self, error: Exception, at: int, port: int) -> None:
+        reason = str(error).partition(": ")[2]
+        if isinstance(error, OSError):
             reason = f"nothing can be sent there: {error.strerror}"
-        else:
-            return
-        self.unsendable.setdefault(reason, []).append(place)
-        self._done.add(place)
+        self.unsendable.setdefault(reason, []).append((at, port))
+        self._done[port].add(at)
         self._silent -= 1
 
     def _received(self, payload: bytes, address: str, port: int) -> None:
         try:
             message = decode(payload)
-            place = (number_of(address), port)
+            at = number_of(address)
         except (WireError, ValueError):
             return
         asked = self._ids.get(message.request_id)
-        group = self.plan.group_of(*place)
-        if asked is None or group is None or message.pdu != RESPONSE or place in self._done:
+        group = self.plan.group_of(at, port)
+        if asked is None or group is None or message.pdu != RESPONSE or at in self._done[port]:
             return
         if asked not in group.passes:
             return
-        self._done.add(place)
+        self._done[port].add(at)
         varbinds = () if message.error_status else tuple(message.varbinds)
         self._queue.put_nowait(
             Answer(address, port, group.found_by, asked.credential, asked.version, varbinds)

@@ -294,12 +294,12 @@ async def test_orders_that_were_in_hand_at_two_crashes_go_last_and_one_at_a_time
     assert max(most.values()) == 4
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(500):
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    for _ in range(int(seconds * 100)):
         if condition():
             return
         await asyncio.sleep(0.01)
-    pytest.fail("waited 5 s")
+    pytest.fail(f"waited {seconds} s")
 
 
 async def _never(message: Message) -> None:
