@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -32,18 +32,28 @@ async def work_on(bus: Bus, stopping: asyncio.Event) -> None:
 
     Raises: BusDownError, where it could not start.
     """
-    starting = asyncio.create_task(bus.start())
-    told = asyncio.create_task(stopping.wait())
     try:
-        await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            starting.result()
-            await told
+        await until(stopping, bus.start())
+        await stopping.wait()
     finally:
-        starting.cancel()
-        told.cancel()
-        await asyncio.gather(starting, told, return_exceptions=True)
         await bus.stop()
+
+
+async def until(stopping: asyncio.Event, work: Coroutine[None, None, None]) -> None:
+    """Do `work` until it ends or `stopping` is set; it has ended when this returns.
+
+    Raises what the work raised.
+    """
+    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (working, waiting):
+            if not task.done():
+                task.cancel()
+        ended, _ = await asyncio.gather(working, waiting, return_exceptions=True)
+    if isinstance(ended, Exception):
+        raise ended
 
 
 @asynccontextmanager

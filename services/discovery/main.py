@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -18,11 +18,11 @@ from services.discovery.schedule import RoundKind
 from services.discovery.settings import DiscoverySettings, SettingError
 from shared.bus.port import DISCOVERY_SCOPE, POLLER_FOUND, UPLOADER_EVENTS, Bus, BusDownError
 from shared.bus.rabbit import RabbitBus
-from shared.ceiling import CeilingFileError, load_ceiling
+from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.credentials import CredentialError, load_credentials
 from shared.log import set_up_logs
 from shared.messages import RoundFinished, utc_now
-from shared.serve import health, stop_on_signals
+from shared.serve import health, stop_on_signals, until
 from shared.settings import settings_or_exit
 
 
@@ -38,7 +38,7 @@ async def run(
     stopping = stopping or stop_on_signals()
     if bus:
         async with discovering(settings, bus) as agenda:
-            await _until(stopping, agenda.run())
+            await until(stopping, agenda.run())
         return
     rabbit = _rabbit(settings)
     async with (
@@ -46,7 +46,7 @@ async def run(
         health(settings.health_port, [rabbit.problem]),
     ):
         try:
-            await _until(stopping, _start_and_run(rabbit, agenda))
+            await until(stopping, _start_and_run(rabbit, agenda))
         finally:
             await rabbit.stop()
 
@@ -58,9 +58,14 @@ async def run_round(kind: RoundKind, settings: DiscoverySettings, bus: Bus) -> l
 
 
 @asynccontextmanager
-async def discovering(settings: DiscoverySettings, bus: Bus) -> AsyncIterator[Agenda]:
-    """The agenda, with the scope's handler on the bus; the roster is open while the block runs."""
-    ceiling = load_ceiling(settings.ceiling_file)
+async def discovering(
+    settings: DiscoverySettings, bus: Bus, ceiling: Ceiling | None = None
+) -> AsyncIterator[Agenda]:
+    """The agenda, with the scope's handler on the bus; the roster is open while the block runs.
+
+    `ceiling` stands for the file's where one process has more to name than its file does.
+    """
+    ceiling = ceiling or load_ceiling(settings.ceiling_file)
     credentials = partial(load_credentials, settings.credentials_file)
     credentials()  # a file that cannot be read is told now, not at night
     manner = Manner(
@@ -93,20 +98,6 @@ async def discovering(settings: DiscoverySettings, bus: Bus) -> AsyncIterator[Ag
 async def _start_and_run(bus: Bus, agenda: Agenda) -> None:
     await bus.start()
     await agenda.run()
-
-
-async def _until(stopping: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Raises what the work raised; it has ended when this returns."""
-    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
-    try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (working, waiting):
-            if not task.done():
-                task.cancel()
-        ended, _ = await asyncio.gather(working, waiting, return_exceptions=True)
-    if isinstance(ended, Exception):
-        raise ended
 
 
 def _rabbit(settings: DiscoverySettings) -> Bus:

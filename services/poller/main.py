@@ -22,6 +22,7 @@ from shared.bus.port import (
     POLLER_FOUND,
     UPLOADER_EVENTS,
     Bus,
+    BusDownError,
     Delivery,
     Handler,
 )
@@ -29,7 +30,7 @@ from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.credentials import Credential, CredentialError, load_credentials
 from shared.log import log, set_up_logs
 from shared.messages import DeviceFound, Message, MeterRead, ReadFailed, utc_now
-from shared.serve import health, stop_on_signals
+from shared.serve import health, stop_on_signals, work_on
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
 
@@ -81,11 +82,7 @@ async def run(
         bus = _rabbit(settings.bus_url.get_secret_value())
     stopping = stopping or stop_on_signals()
     async with polling(settings, bus), health(settings.health_port, [bus.problem]):
-        await bus.start()
-        try:
-            await stopping.wait()
-        finally:
-            await bus.stop()
+        await work_on(bus, stopping)
 
 
 def main() -> None:
@@ -96,6 +93,9 @@ def main() -> None:
     except (SettingError, CeilingFileError, CredentialError, ProfileError) as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
+    except BusDownError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
 
 
 def fresh_credentials(path: Path) -> Callable[[], Mapping[str, Credential]]:
