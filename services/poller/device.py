@@ -47,8 +47,8 @@ from shared.snmp.port import (
     Varbind,
 )
 
-MAX_ROWS = 200
-MAX_LAST = 300  # instances in the last question
+MAX_ROWS = 200  # of a standard table
+MAX_LAST = 300  # instances in the last question; what was walked stands where it is too many
 _WHICH_PRINTS = (GENERAL_COLUMNS, MARKER_COLUMNS, HR_COLUMNS, HR_PRINTER_COLUMNS)
 _SUPPLIES = (SUPPLY_COLUMNS, (COLORANT_VALUE,), (LOCALIZATION_CHARSET,))
 _BESIDES = (ALERT_COLUMNS, (IF_TYPE, IF_PHYS_ADDRESS))
@@ -120,27 +120,45 @@ async def _read(
     now: Callable[[], datetime],
 ) -> DeviceRead:
     notes: list[str] = []
-    rows.take(await session.get(SYSTEM))
+    rows.take(await _get(session, SYSTEM, notes))
     choice = choose_profile(rows, profiles)
     if not choice.recognised:
-        rows.take(await session.get(profiles.tell_tale_rows))
+        rows.take(await _get(session, profiles.tell_tale_rows, notes))
         choice = choose_profile(rows, profiles)
     await _walk(session, rows, _WHICH_PRINTS, notes, needed=MARKER_COLUMNS)
     await _walk(session, rows, _SUPPLIES, notes)
     if not prints(rows, choice):
+        if notes:
+            raise NotReadableError(f"whether it prints cannot be told: {'; '.join(notes)}")
         raise NotAPrinterError(NOTHING_PRINTS)
     await _walk(session, rows, _BESIDES, notes)
     columns = [way.columns for way in choice.profile.meter_rows if way.columns]
     fresh = tuple(c for table in columns for c in table if c not in rows.columns)
     if fresh:
-        await _walk(session, rows, (fresh,), notes, needed=fresh)
-    await _ask_counters(session, rows, choice)
+        rows.take_table(await session.table(fresh))
+    await _ask_counters(session, rows, choice, notes)
     if not read_meters(rows, choice.profile).adds_up:
         # a page may have been printed between two answers
-        await _ask_counters(session, rows, choice)
+        await _ask_counters(session, rows, choice, notes)
     taken_at = now()
     decoded = decode(rows, choice, profiles, address)
     return DeviceRead(decoded, choice.profile.label, taken_at, notes)
+
+
+async def _get(
+    session: SnmpSession, oids: Sequence[str], notes: list[str]
+) -> Mapping[str, Varbind]:
+    """What exists of `oids`; one that the device answers with an error is noted, and absent."""
+    try:
+        return await session.get(oids)
+    except ErrorStatusError:
+        came: dict[str, Varbind] = {}
+    for oid in oids:
+        try:
+            came.update(await session.get([oid]))
+        except ErrorStatusError as error:
+            notes.append(f"not read: {error}"[:1000])
+    return came
 
 
 async def _walk(
@@ -169,7 +187,7 @@ async def _walk(
             notes.append(f"not read: {error}"[:1000])
 
 
-async def _ask_counters(session: SnmpSession, rows: Rows, choice: Choice) -> None:
+async def _ask_counters(session: SnmpSession, rows: Rows, choice: Choice, notes: list[str]) -> None:
     """Raises: NotReadableError, where it is no longer the device that was asked at first."""
     walked = {
         cell.oid: (column, at)
@@ -180,8 +198,8 @@ async def _ask_counters(session: SnmpSession, rows: Rows, choice: Choice) -> Non
         for at, cell in rows.column(column).items()
     }
     single = [oid for way in choice.profile.meter_rows for oid in way.oids]
-    asked = [SYS_UP_TIME, SYS_OBJECT_ID, *walked, *single, *identity_oids(rows, choice)]
-    came = await session.get(list(dict.fromkeys(asked))[:MAX_LAST])
+    asked = [SYS_UP_TIME, SYS_OBJECT_ID, *single, *identity_oids(rows, choice), *walked]
+    came = await _get(session, list(dict.fromkeys(asked))[:MAX_LAST], notes)
     _same_device(rows, came, walked)
     for oid, varbind in came.items():
         if oid in walked:

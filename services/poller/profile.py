@@ -19,6 +19,7 @@ from pydantic import (
 
 from shared.messages import MeterName, Name, Oid
 
+MAX_INSTANCES = 250  # of a profile's meters; they are asked for together
 BUILT_IN = Path(__file__).parent / "profiles"
 
 
@@ -159,7 +160,9 @@ class Profile(_Strict):
         return [row for rows in self.meters.values() for row in rows]
 
     @model_validator(mode="after")
-    def _checks_are_of_meters(self) -> Profile:
+    def _can_be_read(self) -> Profile:
+        if sum(len(row.oids) for row in self.meter_rows) > MAX_INSTANCES:
+            raise ValueError(f"meters name more than {MAX_INSTANCES} instances")
         checked = {name for check in self.checks for name in check.parts}
         for name, rows in self.meters.items():
             if any(row.where_present for row in rows) and name not in checked:

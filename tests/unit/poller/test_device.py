@@ -116,6 +116,19 @@ def test_a_table_without_counters_that_is_answered_wrongly_is_noted(
     assert read.notes == ["not read: 10.0.0.7: genErr"]
 
 
+def test_a_row_that_is_answered_with_an_error_takes_no_other_along() -> None:
+    read = read_session(Refusing(KYOCERA, "1.3.6.1.4.1.1347.46.10.1.1.5.3", ErrorStatusError))
+
+    assert read.meters["total"] == 79952
+    assert read.meters["scan"] == 129312  # by the rows that the profile names second
+    assert read.notes == ["not read: 10.0.0.7: genErr"]
+
+
+def test_a_device_whose_printer_rows_are_errors_is_not_called_no_printer() -> None:
+    with pytest.raises(NotReadableError, match="whether it prints cannot be told"):
+        read_session(Refusing({}, GENERAL_SERIAL, ErrorStatusError))
+
+
 def test_a_marker_table_that_is_answered_wrongly_is_no_read() -> None:
     with pytest.raises(NotReadableError, match="genErr"):
         read_session(Refusing(MONO, MARKER_LIFE_COUNT, ErrorStatusError))
