@@ -122,9 +122,9 @@ def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
 
 
 def _read_table(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
-    """The one row of a table that counts. Several that do are not added: nobody said that
+    """The one row of a table that counts.
 
-    they count different pages, nor that they count the same.
+    Several that do are not added: nobody said whether they count other pages or the same.
     """
     column = way.column or ""
     cells = {at: cell for at, cell in rows.column(column).items() if _wanted(way, rows, at)}
@@ -204,7 +204,7 @@ def _leave_out_what_does_not_add_up(meters: Meters, profile: Profile) -> None:
             for kept in (meters.counts, meters.sources, meters.units):
                 kept.pop(name, None)
         if doubtful:
-            meters.notes.append(f"left out {' and '.join(sorted(doubtful))}: {reason}")
+            meters.notes.append(f"left out {' and '.join(sorted(doubtful))}: {reason}"[:1000])
 
 
 def _kept(
