@@ -1,0 +1,70 @@
+"""What the console says of a device."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.console.settings import ConsoleSettings
+from services.console.words import device_status, reading, shown_target, size
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def row(**other: Any) -> dict[str, Any]:
+    return {
+        "held_because": None,
+        "taken_at": NOW - timedelta(hours=1),
+        "total": 5,
+        "no_meters_because": None,
+        **other,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({}, "read"),
+        ({"total": 0}, "read"),
+        ({"taken_at": NOW - timedelta(days=7)}, "read"),
+        ({"taken_at": NOW - timedelta(days=7, seconds=1)}, "unread for over 7 days"),
+        ({"taken_at": None}, "never read"),
+        ({"total": None, "no_meters_because": "no counter row"}, "no meters"),
+        ({"held_because": "two devices show this serial"}, "held"),
+    ],
+)
+def test_a_devices_status_follows_from_its_last_read(fields: dict[str, Any], word: str) -> None:
+    assert device_status(row(**fields), NOW).word == word
+
+
+def test_a_meter_that_is_not_reported_is_blank_and_0_is_0() -> None:
+    assert (reading(None), reading(0), reading(1234567)) == ("", "0", "1,234,567")
+
+
+def test_targets_are_called_by_their_address() -> None:
+    assert shown_target("snmp:[10.0.0.7]:161") == "10.0.0.7"
+    assert shown_target("snmp:[fe80::1]:1161") == "fe80::1 port 1161"
+    assert shown_target("withheld:ab12") == "withheld:ab12"
+
+
+def test_sizes_are_in_bytes_or_kilobytes() -> None:
+    assert (size(51), size(51_000)) == ("51 B", "51 kB")
+
+
+def test_on_loopback_no_foreign_name_is_taken() -> None:
+    def names(**fields: Any) -> list[str]:
+        return ConsoleSettings(database_url="postgresql://x", **fields).allowed_names
+
+    assert names() == ["127.0.0.1", "localhost", "[::1]"]
+    assert names(host="0.0.0.0") == ["*"]
+    assert "meters.example" in names(host="0.0.0.0", names="meters.example, other.example")
+
+
+def test_the_port_that_kubernetes_sets_beside_a_service_is_not_taken_for_ours() -> None:
+    settings = ConsoleSettings.model_validate(
+        {"database_url": "postgresql://x", "port": "tcp://10.0.0.1:8080"}
+    )
+
+    assert settings.port == 8080
