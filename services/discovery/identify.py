@@ -22,7 +22,7 @@ HR_PRINTER_STATUS = "1.3.6.1.2.1.25.3.5.1.1"
 PRT_GENERAL_CONFIG_CHANGES = "1.3.6.1.2.1.43.5.1.1.1"
 PRT_GENERAL_SERIAL_NUMBER = "1.3.6.1.2.1.43.5.1.1.17"
 PRT_MARKER_LIFE_COUNT = "1.3.6.1.2.1.43.10.2.1.4"
-PRT_SUPPLIES_LEVEL = "1.3.6.1.2.1.43.11.1.1.9"
+PRINTER_MIB = "1.3.6.1.2.1.43"
 
 # One datagram of 108 octets to each address; v1 refuses a whole PDU for one absent instance
 FIRST_QUESTION = (
@@ -33,12 +33,7 @@ FIRST_QUESTION = (
     f"{PRT_GENERAL_SERIAL_NUMBER}.1",
 )
 V1_QUESTION = (SYS_OBJECT_ID,)
-_ROWS = (
-    HR_PRINTER_STATUS,
-    PRT_GENERAL_CONFIG_CHANGES,
-    PRT_MARKER_LIFE_COUNT,
-    PRT_SUPPLIES_LEVEL,
-)
+_ROWS = (HR_PRINTER_STATUS, PRT_GENERAL_CONFIG_CHANGES, PRT_MARKER_LIFE_COUNT)
 _DEVICE_COLUMNS = (HR_DEVICE_TYPE, HR_DEVICE_DESCR)
 _MOST_ROWS = 20
 
@@ -93,6 +88,7 @@ class Evidence:
     printer_devices: frozenset[int] = frozenset()  # hrDeviceIndex of the rows of type printer
     printer_rows: frozenset[int] = frozenset()  # hrDeviceIndex of rows that only printers have
     marker_rows: frozenset[int] = frozenset()  # hrDeviceIndex of prtMarkerLifeCount
+    has_printer_mib: bool = False  # any row at all of it
     model: str = ""  # hrDeviceDescr of the printer's row
     serial: str = ""  # prtGeneralSerialNumber
     asked_system: bool = False  # sysDescr was asked, and not sysObjectID alone
@@ -120,8 +116,8 @@ def judge(evidence: Evidence, makers: Makers) -> Verdict:
     """A device is a printing one by its maker's own number or name, or by its rows.
 
     Rows prove it together: in hrDeviceTable a printer that is no host's queue, and under the
-    same hrDeviceIndex a printer's status or a row of the Printer MIB; or a marker's life count.
-    A host needs the printer and its marker both.
+    same hrDeviceIndex a printer's status; or any row of the Printer MIB, which nothing else was
+    seen to answer. A host needs the printer and its marker both.
     """
     kind = makers.kind(evidence.object_id)
     described = makers.kind_described(evidence.description)
@@ -135,16 +131,17 @@ def judge(evidence: Evidence, makers: Makers) -> Verdict:
     if devices & evidence.marker_rows:
         return "printing"
     may_be_printer = kind == "mixed" and described != "host"
-    if may_be_printer and (devices & evidence.printer_rows or evidence.marker_rows):
+    if may_be_printer and (devices & evidence.printer_rows or evidence.has_printer_mib):
         return "printing"
     return "not_a_printer" if evidence.asked_all else "ask_more"
 
 
 async def ask_more(evidence: Evidence, session: SnmpSession) -> Evidence:
-    """The evidence with all that can be asked: three or four datagrams. Raises: SnmpError."""
+    """The evidence with all that can be asked: four or five datagrams. Raises: SnmpError."""
     if not evidence.asked_system:
         evidence = evidence.with_varbinds((await session.get(FIRST_QUESTION)).values())
     rows = await session.table(_ROWS, max_rows=_MOST_ROWS)
+    anything = await session.table((PRINTER_MIB,), max_rows=1)
     indexes = sorted(frozenset().union(*map(_indexes, rows.values())))[:_MOST_ROWS]
     wanted = [f"{column}.{index}" for index in indexes for column in _DEVICE_COLUMNS]
     devices = await session.get(wanted) if wanted else {}
@@ -159,6 +156,7 @@ async def ask_more(evidence: Evidence, session: SnmpSession) -> Evidence:
         printer_devices=evidence.printer_devices.union(printers),
         printer_rows=evidence.printer_rows.union(*map(_indexes, rows.values())),
         marker_rows=_indexes(rows[PRT_MARKER_LIFE_COUNT]),
+        has_printer_mib=bool(anything[PRINTER_MIB]),
         model=evidence.model or next((text_of(one.value) for one in models if one), ""),
         asked_all=True,
     )

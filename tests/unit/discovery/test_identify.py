@@ -14,8 +14,8 @@ from services.discovery.identify import (
     HR_DEVICE_PRINTER,
     HR_DEVICE_TYPE,
     HR_PRINTER_STATUS,
+    PRINTER_MIB,
     PRT_MARKER_LIFE_COUNT,
-    PRT_SUPPLIES_LEVEL,
     SYS_DESCR,
     SYS_OBJECT_ID,
     V1_QUESTION,
@@ -82,7 +82,7 @@ def device_row(index: int) -> dict[str, int | str | bytes]:
         {SYS_OBJECT_ID: "1.3.6.1.4.1.11.2.3.9.1"},
         {SYS_DESCR: b"SHARP MX-2614N"},
         {SYS_OBJECT_ID: UNKNOWN, **device_row(1), f"{HR_PRINTER_STATUS}.1": 3},
-        {SYS_OBJECT_ID: UNKNOWN, **device_row(65535), f"{PRT_SUPPLIES_LEVEL}.65535.1": 3},
+        {SYS_OBJECT_ID: UNKNOWN, **device_row(65535), f"{PRINTER_MIB}.11.1.1.9.65535.1": 3},
         {f"{PRT_MARKER_LIFE_COUNT}.1.1": 42},
         {
             SYS_OBJECT_ID: NET_SNMP,
@@ -184,7 +184,7 @@ def recorded(stem: str) -> dict[str, int | str | bytes]:
 
 
 STEMS = sorted(path.stem for path in RECORDINGS.glob("*.snmprec"))
-_TELLING = (SYS_OBJECT_ID, SYS_DESCR, HR_DEVICE_TYPE, PRT_MARKER_LIFE_COUNT)
+_TELLING = (SYS_OBJECT_ID, SYS_DESCR, HR_DEVICE_TYPE, PRINTER_MIB)
 
 
 @pytest.mark.skipif(not STEMS, reason="the recordings of real devices are not beside this tree")
