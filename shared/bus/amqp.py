@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import struct
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pika import URLParameters
+from pika import URLParameters, frame, spec
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.adapters.utils.connection_workflow import (
     AMQPConnectionWorkflowFailed,
@@ -28,6 +29,7 @@ from pika.exceptions import (
 
 HEARTBEAT_S = 20
 _ABORT_S = 1.0
+_FRAME_HEAD = 7  # bytes: type, channel, size
 
 
 class LostError(Exception):
@@ -89,6 +91,27 @@ def settle(future: asyncio.Future[Any], outcome: object = None) -> None:
         future.set_result(outcome)
 
 
+class _Connection(AsyncioConnection):  # type: ignore[misc]  # pika has no types
+    """A connection that one message with headers out of bounds does not break, again and again.
+
+    pika cannot decode every header table that a broker lets through (a timestamp after the year
+    9999, say); such a message comes without its properties.
+    """
+
+    def _read_frame(self) -> tuple[int, frame.Frame | None]:
+        try:
+            read: tuple[int, frame.Frame | None] = super()._read_frame()
+        except Exception:
+            kind, channel, size = struct.unpack_from(">BHL", self._frame_buffer)
+            if kind != spec.FRAME_HEADER:
+                raise
+            # AMQP 0-9-1, 2.3.5.2: class and weight, two bytes each, then the body's size
+            (body_size,) = struct.unpack_from(">Q", self._frame_buffer, _FRAME_HEAD + 4)
+            properties = spec.BasicProperties()
+            return _FRAME_HEAD + size + 1, frame.Header(channel, body_size, properties)
+        return read
+
+
 class Link:
     """One connection, from its opening to its loss."""
 
@@ -115,7 +138,7 @@ class Link:
             settle(self._gone)
             self.fail(in_words(error))
 
-        self._connection = AsyncioConnection(
+        self._connection = _Connection(
             parameters,
             on_open_callback=lambda _: settle(opened),
             on_open_error_callback=failed,

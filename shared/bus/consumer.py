@@ -18,6 +18,7 @@ from shared.messages import Message, MessageError, decode
 
 ENDED = "x-pagetally-ended"  # how often a suspect was not finished before it came to its queue
 _CANCEL_S = 1.0
+_BREATH_S = 0.05
 _LOOK_S = 0.1
 
 SET_ASIDE = Counter(
@@ -34,6 +35,7 @@ class _Arrival:
     key: str
     body: bytes
     times: int
+    is_suspect: bool
 
     def acknowledge(self) -> None:
         if self.channel.is_open:
@@ -119,12 +121,14 @@ class Consumer:
 
         def delivered(_: object, method: Any, properties: Any, body: bytes) -> None:  # noqa: ANN401
             kind = properties.type or method.routing_key
+            headers = properties.headers or {}
             arrival = _Arrival(
                 channel=channel,
                 tag=method.delivery_tag,
                 key=kind if isinstance(kind, str) else repr(kind),
                 body=body,
-                times=_times(properties.headers or {}),
+                times=_times(headers),
+                is_suspect=ENDED in headers,
             )
             task = asyncio.get_running_loop().create_task(self._take(arrival))
             self._in_hand.add(task)
@@ -162,6 +166,10 @@ class Consumer:
         if suspects is not None and arrival.times >= self.queue.suspect_after:
             await self._move(arrival, message, suspects)
             return
+        if arrival.is_suspect:
+            # it may end this process: first what was acknowledged before it goes out, or the
+            # queue that it came from would deliver it, and hand it over here, once more
+            await asyncio.sleep(_BREATH_S)
         try:
             results = await self._handler(message, Delivery(arrival.times))
             posts = [post_of(result) for result in results]

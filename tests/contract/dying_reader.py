@@ -1,7 +1,7 @@
-"""Reads orders in a process of its own, again and again: `python -m … URL POISON_ORDER`.
+"""Reads orders in a process of its own, again and again: `python -m … URL [POISONOUS_ORDER…]`.
 
 Each line on stdout is one handled order: its id, how often it was delivered before, the queue.
-The poisonous order ends the process at once, with nothing said or acknowledged, until it has come
+A poisonous order ends the process at once, with nothing said or acknowledged, until it has come
 ten times. A new process then starts.
 """
 
@@ -20,9 +20,9 @@ from shared.messages import Message
 
 
 async def read(
-    message: Message, delivery: Delivery, *, poison: str, queue: str
+    message: Message, delivery: Delivery, *, poison: Sequence[str], queue: str
 ) -> Sequence[Message]:
-    if str(message.id) == poison:
+    if str(message.id) in poison:
         if delivery.times < 10:
             os._exit(1)
     else:
@@ -31,7 +31,7 @@ async def read(
     return []
 
 
-async def run(url: str, poison: str) -> None:
+async def run(url: str, poison: Sequence[str]) -> None:
     bus = RabbitBus(url)
     bus.on(POLLER_FOUND, partial(read, poison=poison, queue="found"), prefetch=50)
     bus.on(POLLER_ALONE, partial(read, poison=poison, queue="alone"), prefetch=1)
@@ -40,7 +40,7 @@ async def run(url: str, poison: str) -> None:
 
 
 def main() -> None:
-    url, poison = sys.argv[1:]
+    url, *poison = sys.argv[1:]
     set_up_logs("kv", "error")  # to stderr: stdout is for the orders
     while True:
         pid = os.fork()  # so that each new process need not import everything again

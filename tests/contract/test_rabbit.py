@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import struct
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -77,7 +78,7 @@ class Wire:
     def __init__(self, url: str) -> None:
         self._broker = urlsplit(url)
         self._writers: list[asyncio.StreamWriter] = []
-        self.cuts = 0
+        self.swallows = False  # what a bus sends gets nowhere
 
     async def __aenter__(self) -> Wire:
         self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
@@ -91,7 +92,6 @@ class Wire:
         await self._server.wait_closed()
 
     def cut(self) -> None:
-        self.cuts += 1
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
@@ -100,15 +100,23 @@ class Wire:
         assert self._broker.hostname is not None
         other = await asyncio.open_connection(self._broker.hostname, self._broker.port)
         self._writers += [writer, other[1]]
-        await asyncio.gather(_copy(reader, other[1]), _copy(other[0], writer))
+        await asyncio.gather(
+            self._copy(reader, other[1], lambda: self.swallows),
+            self._copy(other[0], writer, lambda: False),
+        )
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while chunk := await reader.read(65536):
-            writer.write(chunk)
-            await writer.drain()
-    writer.transport.abort()
+    async def _copy(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        swallows: Callable[[], bool],
+    ) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(65536):
+                if not swallows():
+                    writer.write(chunk)
+                    await writer.drain()
+        writer.transport.abort()
 
 
 async def test_a_broker_that_restarts_amid_2000_orders_loses_none(
@@ -131,6 +139,22 @@ async def test_a_broker_that_restarts_amid_2000_orders_loses_none(
         await publishing
         await outcomes.holds({failed(order(n)).id for n in range(2000)}, within_s=30)
         assert publisher.problem() is None
+
+
+async def test_what_a_lost_connection_left_unconfirmed_is_published_again(
+    rabbit_vhost: str,
+) -> None:
+    async with Wire(rabbit_vhost) as wire, bus_on(wire.url) as bus:
+        wire.swallows = True
+        publishing = [asyncio.create_task(bus.publish(order(n))) for n in range(300)]
+        await asyncio.sleep(0.2)
+        assert not any(task.done() for task in publishing)
+
+        wire.swallows = False
+        wire.cut()
+        await asyncio.gather(*publishing)
+
+        assert await depth(rabbit_vhost, POLLER_FOUND.name) == 300
 
 
 async def test_fifty_prefetched_orders_and_six_cuts_lose_none(rabbit_vhost: str) -> None:
@@ -161,30 +185,53 @@ async def test_fifty_prefetched_orders_and_six_cuts_lose_none(rabbit_vhost: str)
                 await until(lambda: len(alone.messages) > 0)  # to come twice is to be suspected
 
 
-async def test_a_reader_killed_by_one_order_takes_no_neighbour_along(rabbit_vhost: str) -> None:
-    poison = str(order(7).id)
+async def test_a_reader_killed_by_three_orders_takes_no_neighbour_along(rabbit_vhost: str) -> None:
+    """Each of them ends the process ten times: were those counted for others, these would end."""
+    poison = [str(order(n).id) for n in (7, 8, 55)]
     handled: dict[str, tuple[int, str]] = {}
     async with bus_on(rabbit_vhost) as publisher:
-        await asyncio.gather(*(publisher.publish(order(n)) for n in range(50)))
+        await asyncio.gather(*(publisher.publish(order(n)) for n in range(80)))
     reader = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.contract.dying_reader", rabbit_vhost, poison),
+        *("-m", "tests.contract.dying_reader", rabbit_vhost, *poison),
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
     try:
         assert reader.stdout is not None
         async with asyncio.timeout(60):
-            while len(handled) < 50:
+            while len(handled) < 80:
                 name, times, queue = (await reader.stdout.readline()).decode().split()
                 handled[name] = int(times), queue
     finally:
         os.killpg(reader.pid, signal.SIGKILL)
         await reader.wait()
 
-    assert set(handled) == {str(order(n).id) for n in range(50)}
-    assert handled.pop(poison) == (10, "alone")
-    assert max(times for times, _ in handled.values()) < 10
+    assert handled.keys() == _names(80)
+    assert [handled.pop(name) for name in poison] == [(10, "alone")] * 3
+    assert max(times for times, _ in handled.values()) < 10  # or they would be ended unread
+
+
+async def test_suspects_are_read_before_anything_else_is_in_hand(rabbit_vhost: str) -> None:
+    """A suspect that ends the process must not raise the delivery count of others."""
+    suspects, inbox = Gate(), Inbox()
+    async with bus_on(rabbit_vhost) as publisher:
+        await publisher.publish(order(1))
+
+        def set_apart(channel: Any) -> None:
+            for number in (2, 3):
+                body = order(number).to_json()
+                channel.basic_publish("", POLLER_ALONE.name, body, _properties({}))
+
+        await at_broker(rabbit_vhost, set_apart)
+        async with bus_on(rabbit_vhost, (POLLER_FOUND, inbox, 50), (POLLER_ALONE, suspects, 1)):
+            await suspects.has(1)
+            await asyncio.sleep(0.3)
+            assert inbox.messages == []
+
+            suspects.open.set()
+            await inbox.holds({order(1).id})
+            assert suspects.done == [order(2), order(3)]
 
 
 async def test_a_reader_that_is_killed_amid_its_work_loses_nothing(rabbit_vhost: str) -> None:
@@ -193,7 +240,7 @@ async def test_a_reader_that_is_killed_amid_its_work_loses_nothing(rabbit_vhost:
         await asyncio.gather(*(publisher.publish(order(n)) for n in range(200)))
         reader = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "tests.contract.dying_reader", rabbit_vhost, "none"),
+            *("-m", "tests.contract.dying_reader", rabbit_vhost),
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
@@ -255,6 +302,36 @@ async def test_what_is_no_message_is_set_aside_with_its_reason(rabbit_vhost: str
 def _set_aside() -> float:
     labels = {"queue": POLLER_FOUND.name}
     return REGISTRY.get_sample_value("pagetally_messages_set_aside_total", labels) or 0.0
+
+
+async def test_headers_that_cannot_be_decoded_block_nothing(
+    rabbit_vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far_future = struct.pack(">cQ", b"T", 2**62)  # a timestamp: the broker lets it through
+    encode = pika.data.encode_value
+
+    def encode_value(pieces: list[bytes], value: object) -> int:
+        if value != "far future":
+            return int(encode(pieces, value))
+        pieces.append(far_future)
+        return len(far_future)
+
+    def publish(channel: Any) -> None:
+        key, headers = DeviceFound.routing_key, {"when": "far future"}
+        channel.basic_publish("pagetally", key, order(1).to_json(), _properties(headers))
+        channel.basic_publish("", POLLER_FOUND.name, order(2).to_json(), _properties(headers))
+        channel.basic_publish("pagetally", key, order(3).to_json(), _properties({}))
+
+    monkeypatch.setattr(pika.data, "encode_value", encode_value)
+    inbox, before = Inbox(), _set_aside()
+    async with bus_on(rabbit_vhost, (POLLER_FOUND, inbox, 2)):
+        await at_broker(rabbit_vhost, publish)
+        await inbox.holds({order(1).id, order(3).id})
+        await until(lambda: _set_aside() == before + 1)  # its type was in what was not decoded
+
+
+def _properties(headers: dict[str, str]) -> pika.BasicProperties:
+    return pika.BasicProperties(type=DeviceFound.routing_key, headers=headers)
 
 
 async def test_what_no_queue_takes_is_not_published(rabbit_vhost: str) -> None:
