@@ -54,7 +54,7 @@ class KnownDevice:
 
 @dataclass(frozen=True, slots=True)
 class HeldRead:
-    """The newest of the reads that are no device's yet, of one serial, MAC or target."""
+    """The newest of the reads that are no device's yet, of one target, serial and MAC."""
 
     read: StoredRead
     origin: ReadOrigin
@@ -274,12 +274,12 @@ async def held_reads(
 ) -> list[HeldRead]:
     rows = await connection.execute(
         """
-        select distinct on (site_id, coalesce(serial, mac, target)) *,
-            count(*) over (partition by site_id, coalesce(serial, mac, target)) as times
+        select distinct on (site_id, target, serial, mac) *,
+            count(*) over (partition by site_id, target, serial, mac) as times
         from placed_read
         where customer_id = %(customer)s and taken_at > %(start)s and taken_at <= %(end)s
             and held_because is not null
-        order by site_id, coalesce(serial, mac, target), taken_at desc, id
+        order by site_id, target, serial, mac, taken_at desc, id
         limit %(limit)s
         """,
         {"customer": customer_id, "start": start, "end": end, "limit": limit},
