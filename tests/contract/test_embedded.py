@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,14 +134,24 @@ def test_it_recovers_where_the_server_itself_was_killed(used: Path) -> None:
 
 
 def test_a_pid_file_left_by_a_reboot_stops_nothing(used: Path) -> None:
-    """After a reboot the pid may be anybody's: here it is this test's own."""
+    """After a reboot the pid may be anybody's, even of a program of the same user."""
     with embedded_postgres(used):
         left = (used / "cluster" / "postmaster.pid").read_text(encoding="ascii")
-    stale = used / "cluster" / "postmaster.pid"
-    stale.write_text(re.sub(r"^\d+", str(os.getpid()), left), encoding="ascii")
-
-    with embedded_postgres(used) as again:
-        assert execute(again, "select count(*) from kept") == [(1000,)]
+    owner = (used / "cluster").stat()
+    identity: dict[str, Any] = (
+        {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        if os.geteuid() == 0
+        else {}
+    )
+    somebody = subprocess.Popen(["sleep", "60"], cwd="/", **identity)
+    try:
+        stale = used / "cluster" / "postmaster.pid"
+        stale.write_text(re.sub(r"^\d+", str(somebody.pid), left), encoding="ascii")
+        with embedded_postgres(used) as again:
+            assert execute(again, "select count(*) from kept") == [(1000,)]
+    finally:
+        somebody.kill()
+        somebody.wait()
 
 
 def test_a_making_that_was_cut_off_is_begun_again(folder: Path) -> None:
