@@ -212,8 +212,6 @@ class Sweep:
         group = self.plan.group_of(at, port)
         if asked is None or group is None or message.pdu != RESPONSE or at in self._done[port]:
             return
-        if asked not in group.passes:
-            return
         self._done[port].add(at)
         varbinds = () if message.error_status else tuple(message.varbinds)
         self._queue.put_nowait(

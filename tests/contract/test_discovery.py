@@ -26,6 +26,7 @@ from shared.messages import (
     SnmpTarget,
     utc_now,
 )
+from tests.unit.discovery.test_rounds import until
 from tests.unit.discovery.test_sweep import KYOCERA, free_port
 
 DEVICES = 40
@@ -119,10 +120,7 @@ async def test_a_round_killed_at_random_points_ends_under_its_own_id_with_every_
         await bus.publish(site.scope("0.0.0.0/0"))
         for _ in range(3):
             discovery = await site.start()
-            before = len(downstream.orders)
-            async with asyncio.timeout(30):
-                while len(downstream.orders) == before and not downstream.ended.is_set():
-                    await asyncio.sleep(0.02)
+            await until(downstream.moved(len(downstream.orders)), 30)
             await asyncio.sleep(dice.random() * 0.6)
             discovery.send_signal(signal.SIGKILL)
             await discovery.wait()
@@ -160,9 +158,7 @@ async def test_a_sweep_of_an_hour_stops_on_sigterm_and_is_kept(
     ):
         await bus.publish(site.scope("127.9.8.0-127.9.8.127"))
         discovery = await site.start()
-        async with asyncio.timeout(30):
-            while not downstream.orders:
-                await asyncio.sleep(0.05)
+        await until(lambda: bool(downstream.orders), 30)
         discovery.terminate()
 
         assert await asyncio.wait_for(discovery.wait(), 10) == 0

@@ -67,6 +67,11 @@ def test_a_public_network_does_not_name_the_link_local_one_inside_it() -> None:
     assert named.refusal("169.254.2.3", 161)
 
 
+def test_a_network_wider_than_a_8_names_no_public_address() -> None:
+    assert ceiling("128.0.0.0/2").refusal("130.1.2.3", 161)
+    assert ceiling("130.0.0.0/8").refusal("130.1.2.3", 161) is None
+
+
 def test_an_ipv6_network_of_everything_allows_no_ipv4_address() -> None:
     assert ceiling("::/0").refusal("10.0.0.1", 161)
 

@@ -130,6 +130,12 @@ async def test_a_printing_device_is_taken(rows: dict[str, int | str | bytes], v1
         },
         {
             SYS_OBJECT_ID: UNKNOWN,
+            SYS_DESCR: b"a storage box with a queue",
+            **device_row(327681),
+            f"{HR_PRINTER_STATUS}.327681": 3,
+        },
+        {
+            SYS_OBJECT_ID: UNKNOWN,
             SYS_DESCR: UNAME.encode(),
             **device_row(327681),
             f"{HR_PRINTER_STATUS}.327681": 3,
