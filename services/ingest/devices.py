@@ -24,7 +24,7 @@ _KNOWN = """
     where d.customer_id = %s and d.key = any(%s)
 """
 _PLACED_BEFORE = """
-    select r.id, r.round_id, r.target, r.mac, d.key
+    select r.id, r.round_id, r.target, r.mac, r.model, d.key
     from read r
     join evidence e on e.site_id = r.site_id and e.read_id = r.id
     join device d on d.id = e.device_id
@@ -56,7 +56,14 @@ async def note_devices(connection: Connection, site: Site, reads: Sequence[Meter
     own = [sighting.read_id for sighting in sightings]
     cursor = await connection.execute(_PLACED_BEFORE, (site.id, rounds, keys, own))
     before = [
-        Sighting(row["id"], row["round_id"], row["target"], usable_mac(row["mac"]), row["key"])
+        Sighting(
+            row["id"],
+            row["round_id"],
+            row["target"],
+            usable_mac(row["mac"]),
+            row["model"],
+            row["key"],
+        )
         for row in await cursor.fetchall()
     ]
     placing = place(site.id, sightings, known, before)
@@ -86,7 +93,8 @@ async def note_devices(connection: Connection, site: Site, reads: Sequence[Meter
 def _sighting(site: Site, read: MeterRead) -> Sighting:
     key, held_because = device_key(site.name, read.device)
     mac = usable_mac(read.device.mac)
-    return Sighting(read.id, read.round, read.target.key, mac, key, held_because)
+    model = read.device.model
+    return Sighting(read.id, read.round, read.target.key, mac, model, key, held_because)
 
 
 def _first_reads(sightings: Sequence[Sighting], reads: Sequence[MeterRead]) -> dict[str, datetime]:

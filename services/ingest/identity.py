@@ -30,6 +30,7 @@ class Sighting:
     round_id: UUID
     target: str
     mac: str | None
+    model: str | None
     key: str | None
     held_because: str | None = None
 
@@ -135,17 +136,18 @@ def place(
 def _conflict(
     site_id: int, sighting: Sighting, device: KnownDevice, twins: Iterable[Sighting]
 ) -> str | None:
-    serial = (sighting.key or "").rpartition(" ")[2]
+    shown = (sighting.key or "").replace("serial ", "serial number ", 1)
     if device.site_id is not None and device.site_id != site_id:
         return (
-            f"serial number {serial} is assigned to another site of this customer:"
+            f"{shown} is assigned to another site of this customer:"
             " has the device moved, or do two devices show it?"
         )
     for twin in twins:
-        same_mac = sighting.mac is not None and sighting.mac == twin.mac
-        if twin.target != sighting.target and not same_mac:
+        # one device may answer at two addresses
+        same = sighting.mac is not None and sighting.mac == twin.mac
+        if twin.target != sighting.target and not (same and sighting.model == twin.model):
             return (
-                f"serial number {serial} answered in one round as {twin.target}"
+                f"{shown} answered in one round as {twin.target}"
                 f" and as {sighting.target}: two devices show it"
             )
     return None

@@ -12,9 +12,13 @@ KEY = "serial KYOCERA VB1"
 
 
 def seen(
-    target: str, mac: str | None = None, key: str | None = KEY, round_id: UUID = ROUND
+    target: str,
+    mac: str | None = None,
+    key: str | None = KEY,
+    round_id: UUID = ROUND,
+    model: str = "FS-4200DN",
 ) -> Sighting:
-    return Sighting(uuid4(), round_id, target, mac, key)
+    return Sighting(uuid4(), round_id, target, mac, model, key)
 
 
 @pytest.mark.parametrize("serial", ["vb12345", " VB12345 ", "VB12\x00345", "VB 12345"])
@@ -69,6 +73,18 @@ def test_the_twin_that_came_in_an_earlier_batch_is_held_too() -> None:
 
     placing = place(1, [second], {KEY: KnownDevice(1)}, [first])
 
+    assert set(placing.held) == {first.read_id, second.read_id}
+
+
+def test_two_models_that_show_one_mac_are_held_both() -> None:
+    mac = "00:1b:a9:00:00:01"
+    key = f"mac hq {mac}"
+    first = seen("snmp:a", mac, key, model="HL-2270DW")
+    second = seen("snmp:b", mac, key, model="MFC-5490CN")
+
+    placing = place(1, [first, second], {}, [])
+
+    assert placing.device_keys == {}
     assert set(placing.held) == {first.read_id, second.read_id}
 
 
