@@ -98,6 +98,7 @@ async def _overview(
     rounds = await overview.rounds(connection, wanted, _ROUNDS)
     return shown | {
         "at": at,
+        "zone": zone.key,
         "made_at": now,
         "sites": await overview.sites(connection, wanted, _SITES),
         "devices": devices,

@@ -93,28 +93,33 @@ class Smtp:
         guard = threading.Timer(_LONGEST_S, self.cut)
         guard.daemon = True
         guard.start()
-        ended = False
+        ended = answered = False
         try:
             session = self._open()
-            steps: tuple[Callable[[], tuple[int, bytes]], ...] = (
-                lambda: session.mail(self._server.mail_from, self._size(session, mail)),
-                lambda: session.rcpt(recipient),
-                lambda: session.docmd("DATA"),
+            steps: tuple[tuple[int, Callable[[], tuple[int, bytes]]], ...] = (
+                (250, lambda: session.mail(self._server.mail_from, self._size(session, mail))),
+                (250, lambda: session.rcpt(recipient)),
+                (354, lambda: session.docmd("DATA")),
             )
-            for step in steps:
+            for expected, step in steps:
                 code, words = step()
-                if code not in (250, 251, 354):
+                if code not in (expected, 251):  # 251: it will be forwarded
+                    answered = True
                     return self._answered(code, words)
             session.send(_dots_doubled(mail))
             at_end()
             ended = True
             session.send(b".\r\n")
-            return self._answered(*session.getreply())
+            code, words = session.getreply()
+            answered = 200 <= code < 600
+            if not answered:
+                return Outcome("sending", f"{self._where} answered what is no SMTP")
+            return Outcome("sent") if code < 300 else self._answered(code, words)
         except (OSError, smtplib.SMTPException, ValueError) as error:
             return Outcome("sending" if ended else "waiting", self._failed(error, ended=ended))
         finally:
             guard.cancel()
-            self._close()
+            self._close(politely=answered)
 
     def cut(self) -> None:
         session = self._session
@@ -156,8 +161,6 @@ class Smtp:
         return [f"size={len(mail)}"] if session.has_extn("size") else []
 
     def _answered(self, code: int, words: bytes) -> Outcome:
-        if 200 <= code < 300:
-            return Outcome("sent")
         said = f"{self._where} said {code} {printable(words.decode(errors='replace'), 300)}"
         return Outcome("refused" if code >= 500 else "waiting", said)
 
@@ -171,12 +174,16 @@ class Smtp:
     def _where(self) -> str:
         return f"{self._server.host}:{self._server.port}"
 
-    def _close(self) -> None:
+    def _close(self, *, politely: bool) -> None:
+        """End the session; without QUIT where the server may take that for a line of the mail."""
         session, self._session = self._session, None
         if session is not None:
             try:
-                session.quit()
+                if politely:
+                    session.quit()
             except (OSError, smtplib.SMTPException):
+                pass  # what it answered stands
+            finally:
                 session.close()
 
 

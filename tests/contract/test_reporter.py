@@ -26,7 +26,7 @@ from services.reporter.report import Row
 from services.reporter.settings import ReporterSettings
 from services.reporter.smtp import Folder, Mailer, Outcome, Server, Smtp
 from shared.store.deliveries import list_reports, workbook_of
-from shared.store.postgres import Store
+from shared.store.postgres import Store, StoreError
 from tests.contract.hub_rows import Hub, at, new_hub
 from tests.peers.smtp import PASSWORD, USER, SmtpPeer
 from tests.unit.reporter.test_workbook import table
@@ -384,6 +384,17 @@ async def test_without_a_server_the_mail_is_a_file_and_says_so(hub: Hub, tmp_pat
     assert (
         f"no mail server is set (REPORTER_SMTP_HOST); written to {file}" in states[DESK]["reason"]
     )
+
+
+async def test_a_mail_whose_hand_over_cannot_be_noted_is_not_handed_over(smtp: SmtpPeer) -> None:
+    def at_end() -> None:
+        raise StoreError("database: gone")
+
+    with pytest.raises(StoreError):
+        await asyncio.to_thread(mailer(smtp).send, b"Subject: x\r\n\r\nx\r\n", "x", BILLING, at_end)
+
+    assert smtp.received == []
+    assert not smtp.ended
 
 
 class Slow:
