@@ -280,6 +280,7 @@ async def test_a_mail_goes_out_over_starttls_and_is_recorded_as_sent(
     assert {(one["state"], one["possibly_twice"]) for one in states.values()} == {("sent", False)}
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 async def test_a_mail_goes_out_over_implicit_tls(hub: Hub, smtp_tls: SmtpPeer) -> None:
     await made(hub, BILLING)
 

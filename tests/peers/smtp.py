@@ -6,7 +6,6 @@ import asyncio
 import ssl
 import tempfile
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -133,9 +132,7 @@ def smtp_server(security: Literal["starttls", "tls"]) -> Iterator[SmtpPeer]:
             timeout=30,
             **tls,
         )
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS")
-            controller.start()
+        controller.start()
         try:
             yield peer
         finally:
