@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from services.solo.simulator import Rows, SimulatedAgent
+from services.solo.simulator import SimulatedAgent
+from shared.snmp.port import Value
 
 FIRST_ADDRESS = IPv4Address("127.20.0.1")
 NETWORK = "127.20.0.0/27"
@@ -27,6 +29,9 @@ IMPRESSIONS = 7
 TONER, WASTE_TONER, INK_CARTRIDGE, DRUM = 3, 4, 6, 9
 PERCENT = 19
 CONSUMED, FILLED = 3, 4
+
+
+_Rows = dict[str, tuple[str, Value | Callable[[], Value]]]
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,10 @@ class SimulatedPrinter:
         for function in self.counts:
             self.counts[function] += self.rng.randint(0, 60)
 
-    def rows(self, position: int) -> Rows:
+    def rows(self, position: int) -> _Rows:
         """All rows of the device; the counters are asked at the moment of the answer."""
         index = self.device_index
-        rows: Rows = {
+        rows: _Rows = {
             f"{SYSTEM}.1.0": ("OctetString", self.description.encode()),
             f"{SYSTEM}.2.0": ("ObjectIdentifier", self.object_id),
             f"{SYSTEM}.3.0": ("TimeTicks", 8_640_000),
@@ -119,7 +124,7 @@ class SimulatedKyocera(SimulatedPrinter):
     prtMarkerLifeCount stands 1 % above the billed total, as captures of real ones do.
     """
 
-    def rows(self, position: int) -> Rows:
+    def rows(self, position: int) -> _Rows:
         rows = super().rows(position)
         rows[f"{PRINTER}.10.2.1.4.{self.device_index}.1"] = ("Counter32", lambda: self.life_count)
         rows[f"{KYOCERA}.43.5.1.1.1.1"] = ("OctetString", self.model.encode())
@@ -128,7 +133,7 @@ class SimulatedKyocera(SimulatedPrinter):
         for name, (function, colour) in _KYOCERA_ROWS.items():
             rows[f"{KYOCERA}.42.3.1.2.1.1.{function}.{colour}"] = (
                 "Counter32",
-                lambda name=name: self.counts.get(name, 0),
+                partial(self.counts.get, name, 0),
             )
         return rows
 

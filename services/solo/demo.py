@@ -1,0 +1,143 @@
+"""`pagetally demo`: the whole road in one process, with a simulated fleet."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from contextlib import suppress
+from ipaddress import ip_network
+from pathlib import Path
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from services.discovery.agenda import Agenda
+from services.ingest.recipients import add_recipient
+from services.ingest.sites import AdminError
+from services.reporter.deliver import deliver
+from services.reporter.make import make_report
+from services.reporter.period import Period
+from services.solo.agent import running_agent
+from services.solo.faults import told
+from services.solo.fleet import NETWORK, PORT, Fleet
+from services.solo.hub import Hub, own_site, running_hub
+from services.solo.places import Places
+from services.solo.simulator import simulate
+from shared.ceiling import Ceiling
+from shared.files import write_private
+from shared.log import set_up_logs
+from shared.messages import utc_now
+from shared.serve import stop_on_signals
+from shared.settings import state_folder
+from shared.store.deliveries import list_reports, workbook_of
+from shared.store.reports import Customer, customer_named
+from shared.store.rounds import round_at_hub
+
+CUSTOMER, SITE, RECIPIENT = "Demo Customer", "demo-office", "billing@example.com"
+_ARRIVAL_S = 60.0  # for a round and its reads to be at the hub
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="one round and a report, then end")
+    parser.add_argument("--every", type=float, default=60.0, metavar="SECONDS", help="a round")
+    parser.add_argument("--folder", type=Path, help="where all is kept; default: the state folder")
+    parser.add_argument("--verbose", action="store_true", help="the services' own log lines too")
+
+
+def run_command(args: argparse.Namespace) -> int:
+    set_up_logs("kv", "info" if args.verbose else "error")
+    places = Places((args.folder or state_folder() / "demo").absolute())
+    return told(demo(places, once=args.once, every_s=max(args.every, 1.0)))
+
+
+async def demo(places: Places, *, once: bool, every_s: float) -> None:
+    places.make()
+    fleet = Fleet(places.state)
+    stopping = stop_on_signals()
+    ceiling = Ceiling(networks=(ip_network(NETWORK),), ports=frozenset({PORT}), pace=1000.0)
+    async with (
+        simulate(fleet.agents()),
+        running_hub(places, host="127.0.0.1", port=0, console_port=0, names=()) as hub,
+    ):
+        customer = await _customer(hub, places)
+        async with running_agent(
+            places,
+            hub_url=hub.url,
+            key_file=places.site_key,
+            ca_file=hub.ca.ca_cert,
+            ceiling=ceiling,
+            targets=[NETWORK],
+            credentials=["public"],
+            port=PORT,
+            rate=1000.0,
+            timeout_s=0.5,
+        ) as agenda:
+            _say(f"Simulated devices answer on {NETWORK}, UDP port {PORT}.")
+            _say(f"Devices and rounds: {hub.console_url}")
+            while not stopping.is_set():
+                fleet.advance()
+                await _round(agenda, hub, customer, places)
+                if once:
+                    return
+                _say(f"Next round in {every_s:.0f} s; Ctrl-C ends it.")
+                try:
+                    await asyncio.wait_for(stopping.wait(), every_s)
+                except TimeoutError:
+                    continue
+
+
+async def _round(agenda: Agenda, hub: Hub, customer: Customer, places: Places) -> None:
+    """One search, and a report of the day so far."""
+    parts = await agenda.run_once("search")
+    orders = sum(len(part.orders) for part in parts)
+    _say(
+        f"\nFound   {orders} printing devices: {parts[0].asked} addresses asked, "
+        f"{parts[0].answered} answered, {parts[0].not_printers} no printer, "
+        f"{sum(len(part.silent) for part in parts)} known ones silent."
+    )
+    async with asyncio.timeout(_ARRIVAL_S):
+        while not (  # noqa: ASYNC110  (the database tells nobody)
+            (arrived := await round_at_hub(hub.store, parts[0].round)) and arrived.closed
+        ):
+            await asyncio.sleep(0.05)
+    _say(f"Read    {arrived.read} devices, {arrived.failed} failed.")
+    _say(f"Stored  {arrived.orders} of {orders} outcomes, each once.")
+    await _report(hub, customer, places, parts[0].round)
+
+
+async def _report(hub: Hub, customer: Customer, places: Places, round_id: UUID) -> None:
+    now = utc_now()
+    today = now.astimezone(ZoneInfo(customer.zone)).date()
+    report_id = await make_report(
+        hub.store,
+        customer,
+        Period(today, today, customer.zone),
+        f"demo round {round_id}",
+        now,
+        mail_from=hub.reports.mail_from,
+    )
+    await deliver(hub.store, hub.reports.mailer(), now, report_id=report_id)
+    async with hub.store.transaction() as connection:
+        name, workbook = await workbook_of(connection, report_id)
+        [report] = await list_reports(connection, report_id=report_id)
+    places.reports.mkdir(exist_ok=True)
+    write_private(places.reports / name, workbook)
+    for delivery in report["deliveries"]:
+        where = f"{delivery['state']}; {delivery['reason'] or 'handed over'}"
+        _say(f"Mailed  to {delivery['recipient']}: {where}")
+    _say(f"        workbook: {places.reports / name}")
+
+
+async def _customer(hub: Hub, places: Places) -> Customer:
+    await own_site(hub.store, places, CUSTOMER, SITE)
+    with suppress(AdminError):  # it is there already
+        await add_recipient(hub.store, CUSTOMER, RECIPIENT)
+    async with hub.store.transaction() as connection:
+        customer = await customer_named(connection, CUSTOMER)
+    assert customer is not None
+    return customer
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

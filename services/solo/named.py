@@ -1,0 +1,38 @@
+"""What a person at this box typed counts as named for the ceiling."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
+
+from shared.ceiling import Ceiling
+from shared.spans import Network
+from shared.targets import Addresses, HostName, TypedTarget, parse_targets
+
+
+class TypedWrongError(Exception):
+    """Entries that are no targets, one a line."""
+
+
+def naming(ceiling: Ceiling, entries: Sequence[str]) -> Ceiling:
+    """The ceiling with the typed targets in it; a name counts with the addresses it has now.
+
+    Raises: TypedWrongError.
+    """
+    targets, faults = parse_targets(entries)
+    if faults:
+        raise TypedWrongError("\n".join(faults))
+    networks = [network for target in targets for network in _networks(target)]
+    return ceiling.naming(networks, [target.port for target in targets if target.port])
+
+
+def _networks(target: TypedTarget) -> Iterable[Network]:
+    if isinstance(target, Addresses):
+        return target.networks()
+    assert isinstance(target, HostName)
+    try:
+        found = socket.getaddrinfo(target.name, None, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise TypedWrongError(f"{target.entry}: {error.strerror}") from None
+    return [ip_network(str(address[0]).partition("%")[0]) for *_, address in found]

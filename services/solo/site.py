@@ -1,0 +1,78 @@
+"""`pagetally site`: an agent alone, for a hub elsewhere. No database server, no broker."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from services.solo.agent import running_agent
+from services.solo.faults import told
+from services.solo.named import TypedWrongError, naming
+from services.solo.places import Places
+from services.uploader.send import fetch_ca
+from shared.ceiling import CeilingFileError, load_ceiling
+from shared.files import write_private
+from shared.log import set_up_logs
+from shared.serve import stop_on_signals, until
+from shared.settings import state_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="beside those of the scope")
+    parser.add_argument("--hub", required=True, metavar="URL", help="https://HOST:PORT")
+    parser.add_argument("--key-file", required=True, type=Path, metavar="FILE")
+    parser.add_argument(
+        "--pin", type=_pin, metavar="sha256:HEX", help="fingerprint of the hub's own CA"
+    )
+    parser.add_argument("--ca-file", type=Path, metavar="FILE", help="instead of a pin")
+    parser.add_argument("--credential", action="append", default=[], metavar="NAME")
+    parser.add_argument("--agent", default="agent", metavar="NAME", help="this agent's name")
+    parser.add_argument("--log-format", choices=("kv", "json"), default="kv")
+
+
+def _pin(text: str) -> str:
+    """The 64 hexadecimal digits of a pin."""
+    digits = text.strip().lower().removeprefix("sha256:")
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise argparse.ArgumentTypeError("a pin reads sha256: and 64 hexadecimal digits")
+    return digits
+
+
+def run_command(args: argparse.Namespace) -> int:
+    set_up_logs(args.log_format)
+    places = Places(state_folder())
+    try:
+        ceiling = naming(load_ceiling(places.agent / "ceiling.toml"), args.targets)
+    except (TypedWrongError, CeilingFileError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+    async def site() -> None:
+        places.make()
+        stopping = stop_on_signals()
+        async with running_agent(
+            places,
+            hub_url=args.hub,
+            key_file=args.key_file,
+            ca_file=args.ca_file or await _pinned(places, args.hub, args.pin),
+            ceiling=ceiling,
+            targets=args.targets,
+            credentials=args.credential,
+            search_at_start=bool(args.targets),
+            agent=args.agent,
+        ) as agenda:
+            await until(stopping, agenda.run())
+
+    return told(site())
+
+
+async def _pinned(places: Places, hub: str, pin: str | None) -> Path | None:
+    """The CA file that a pin stands for; None, the system's trust store, without one."""
+    if pin is None:
+        return None
+    file = places.agent / f"ca-{pin}.pem"
+    if not file.exists():
+        write_private(file, await fetch_ca(hub, pin))
+    return file
