@@ -1,0 +1,71 @@
+"""Devices that answer on loopback for whole-road tests: from our own walks and from recordings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from services.solo.simulator import SimulatedAgent
+from services.solo.snmprec import read_snmprec
+
+WALKS = Path(__file__).parents[1] / "walks"
+RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
+# the system group, hrDeviceTable, the Printer MIB
+_TELLING = ("1.3.6.1.2.1.1.", "1.3.6.1.2.1.25.3.2.", "1.3.6.1.2.1.43.")
+
+
+@dataclass(frozen=True)
+class Device:
+    """What answers at an address, and what a right read of it says."""
+
+    name: str
+    file: Path
+    truth: Mapping[str, Any]
+
+    @property
+    def prints(self) -> bool:
+        return bool(self.truth.get("is_printer", True))
+
+    @property
+    def shows_itself(self) -> bool:
+        """Whether it holds a row by which a search can tell: some recordings are a few lines."""
+        return any(oid.startswith(_TELLING) for oid in read_snmprec(self.file))
+
+    @property
+    def total(self) -> int | None:
+        """The billed total; None where the device reports none."""
+        said = self.truth["meters"].get("total")
+        return said["value"] if isinstance(said, dict) else said
+
+    @property
+    def total_needs_a_profile(self) -> bool:
+        """Whether the bill is a row of a maker whose profile is still to come."""
+        oid = (self.truth["meters"].get("total") or {}).get("oid") or ""
+        return oid.startswith("1.3.6.1.4.1.") and not oid.startswith("1.3.6.1.4.1.1347.")
+
+    def accepts(self, field: str) -> list[str | None]:
+        return [self.truth.get(field), *(self.truth.get(f"{field}_accept") or [])]
+
+
+def devices(*folders: Path) -> list[Device]:
+    return [
+        Device(file.stem, file, json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
+        for folder in folders
+        for file in sorted(folder.glob("*.snmprec"))
+    ]
+
+
+def addressed(
+    found: list[Device], first: str, port: int
+) -> tuple[dict[str, Device], dict[tuple[str, int], SimulatedAgent]]:
+    """address -> device, and the agents to simulate."""
+    by_address = {str(IPv4Address(first) + n): device for n, device in enumerate(found)}
+    agents = {
+        (address, port): SimulatedAgent(read_snmprec(device.file))
+        for address, device in by_address.items()
+    }
+    return by_address, agents
