@@ -20,11 +20,13 @@ from pika.adapters.utils.connection_workflow import (
     AMQPConnectorPhaseErrorBase,
 )
 from pika.exceptions import (
+    AMQPConnectionError,
     AMQPError,
     ChannelClosed,
     ConnectionClosed,
     ProbableAccessDeniedError,
     ProbableAuthenticationError,
+    StreamLostError,
 )
 
 HEARTBEAT_S = 20
@@ -64,17 +66,16 @@ def in_words(error: BaseException | None) -> str:
             error = error.exceptions[-1]
         elif isinstance(error, AMQPConnectorPhaseErrorBase):
             error = error.exception
-        elif type(error).__name__ == "AMQPConnectionError" and error and error.args:
-            inner = error.args[0]
-            if not isinstance(inner, BaseException):
-                return str(inner)[:300]
-            error = inner
+        elif type(error) is AMQPConnectionError and error.args:
+            error = error.args[0]
         else:
             break
     if isinstance(error, ProbableAuthenticationError):
         return "user or password refused"
     if isinstance(error, ProbableAccessDeniedError):
         return "no such vhost, or no access to it"
+    if isinstance(error, StreamLostError):
+        return f"connection lost: {', '.join(map(str, error.args))}"[:300]
     if isinstance(error, ConnectionClosed | ChannelClosed):
         return f"{error.reply_text} ({error.reply_code})"[:300]
     if isinstance(error, OSError):

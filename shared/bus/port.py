@@ -40,6 +40,10 @@ class Queue:
     suspect_after: int = 2
     newest_only: bool = False
 
+    def __post_init__(self) -> None:
+        if self.newest_only and self.dead_letters is not None:
+            raise ValueError(f"{self.name}: what a newer one replaces would be a dead letter")
+
 
 POLLER_DEAD = Queue("poller.dead.1", carries=(), delivery_limit=1_000_000)
 POLLER_ALONE = Queue("poller.alone.1", carries=(), delivery_limit=20, dead_letters=POLLER_DEAD)
