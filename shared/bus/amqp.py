@@ -66,7 +66,7 @@ def in_words(error: BaseException | None) -> str:
             error = error.exceptions[-1]
         elif isinstance(error, AMQPConnectorPhaseErrorBase):
             error = error.exception
-        elif type(error) is AMQPConnectionError and error.args:
+        elif error and type(error) is AMQPConnectionError and error.args:
             error = error.args[0]
         else:
             break
