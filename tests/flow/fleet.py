@@ -39,7 +39,8 @@ class Device:
     def total(self) -> int | None:
         """The billed total; None where the device reports none."""
         said = self.truth["meters"].get("total")
-        return said["value"] if isinstance(said, dict) else said
+        total: int | None = said["value"] if isinstance(said, dict) else said
+        return total
 
     @property
     def total_needs_a_profile(self) -> bool:
