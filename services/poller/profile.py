@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from shared.messages import MeterName, Name, Oid
+from shared.fields import MeterName, Name, Oid
 
 MAX_INSTANCES = 250  # of a profile's meters; they are asked for together
 BUILT_IN = Path(__file__).parent / "profiles"
