@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4, uuid5
 
@@ -148,7 +149,6 @@ class Agenda:
         now = self._now()
         begin = next_begin(found, now)
         until_s = (begin - now).total_seconds() + 0.01 if begin else _LONGEST_SLEEP_S
-        try:
-            await asyncio.wait_for(self._awake.wait(), min(until_s, _LONGEST_SLEEP_S))
-        except TimeoutError:
-            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(until_s, _LONGEST_SLEEP_S)):
+                await self._awake.wait()

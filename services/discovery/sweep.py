@@ -183,7 +183,8 @@ class Sweep:
         while (left_s := ends_at - asyncio.get_running_loop().time()) > 0 and self._silent:
             self._answered.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._answered.wait(), left_s)
+                async with asyncio.timeout(left_s):
+                    await self._answered.wait()
 
     def _places(self, number: int) -> Iterator[tuple[Group, int]]:
         """The addresses that are still silent and have a pass of this number."""

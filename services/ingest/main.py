@@ -67,7 +67,8 @@ async def run(
             stopped = asyncio.create_task(stopping.wait())
             renewing = asyncio.create_task(_keep_certificate(settings, config.ssl))
             try:
-                await asyncio.wait_for(server.taking.wait(), _START_S)
+                async with asyncio.timeout(_START_S):
+                    await server.taking.wait()
                 log.info("ingest ready", host=settings.host, port=port, tls=config.is_ssl)
                 if ready:
                     ready(port)

@@ -85,7 +85,8 @@ class Reporter:
                     log.error("reporter waits for the database", error=str(error))
                 self._problem = str(error)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._settings.wake_s)
+                async with asyncio.timeout(self._settings.wake_s):
+                    await self._stopping.wait()
 
     async def wake(self, now: datetime) -> None:
         """Make what is due, hand over what waits. Raises: StoreError."""

@@ -80,10 +80,9 @@ async def demo(places: Places, *, once: bool, every_s: float) -> None:
                 if once:
                     return
                 _say(f"Next round in {every_s:.0f} s; Ctrl-C ends it.")
-                try:
-                    await asyncio.wait_for(stopping.wait(), every_s)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(every_s):
+                        await stopping.wait()
 
 
 async def _round(agenda: Agenda, hub: Hub, customer: Customer, places: Places) -> None:

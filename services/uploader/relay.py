@@ -79,7 +79,8 @@ class Relay:
             if due:
                 due_at = clock() + self._contact_s * random.uniform(0.9, 1.1)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._arrived.wait(), due_at - clock())
+                async with asyncio.timeout_at(due_at):
+                    await self._arrived.wait()
                 await asyncio.sleep(self._gather_s)
 
     async def contact(self, due: bool) -> Exception | None:

@@ -68,7 +68,8 @@ class LocalBus:
         if not self._stopped:
             with suppress(TimeoutError):
                 has_reader = self._has_reader[message.routing_key]
-                await asyncio.wait_for(has_reader.wait(), self._publish_timeout_s)
+                async with asyncio.timeout(self._publish_timeout_s):
+                    await has_reader.wait()
         readers = [r for r in self._readers.values() if type(message) in r.queue.carries]
         if not readers:
             raise BusDownError(f"{message.routing_key}: nothing reads it")

@@ -315,3 +315,17 @@ async def test_what_is_stored_is_sent_soon_and_then_all_is_quiet(site: Site) -> 
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_told_to_stop_in_the_turn_in_which_something_arrives_it_stops(site: Site) -> None:
+    """A service that stops stores its last reads just then; Python 3.11's wait_for lost that."""
+    running = asyncio.create_task(site.relay.run())
+    await asyncio.wait_for(site.hub.came.get(), 5)
+    await asyncio.sleep(0.05)  # it waits for the next
+
+    site.relay.wake()
+    await asyncio.sleep(0)
+    running.cancel()
+
+    assert (await asyncio.wait({running}, timeout=5))[1] == set()
+    assert running.cancelled()
