@@ -38,9 +38,12 @@ class Places:
     def reports(self) -> Path:
         return self.hub / "reports"
 
-    def make(self) -> None:
+    def make(self, *, hub: bool = True) -> None:
         """The folders: others may pass through the state folder and the hub's, no further."""
-        for folder, mode in ((self.state, 0o711), (self.hub, 0o711), (self.agent, 0o700)):
+        folders = [(self.state, 0o711), (self.agent, 0o700)]
+        if hub:
+            folders.append((self.hub, 0o711))
+        for folder, mode in folders:
             if not folder.exists():
                 folder.mkdir(parents=True)
                 folder.chmod(mode)

@@ -50,7 +50,7 @@ def run_command(args: argparse.Namespace) -> int:
         return 2
 
     async def site() -> None:
-        places.make()
+        places.make(hub=False)
         stopping = stop_on_signals()
         async with running_agent(
             places,
