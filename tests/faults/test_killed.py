@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import sqlite3
 import sys
 import time
@@ -73,6 +74,8 @@ async def test_killed_at_random_points_every_round_closes(
                 named = await named_orders(store, round_id)
                 assert named == {str(order_id(round_id, target)) for target in targets}
         codes = stack.stop()
+        # the one that was started last may be told while Python still imports
+        assert codes.pop(victim) in (0, -signal.SIGTERM)
         assert set(codes.values()) == {0}, codes
     finally:
         stack.stop(5)
