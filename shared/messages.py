@@ -183,6 +183,11 @@ RawVarbinds = Annotated[
 ]
 
 
+def usual_unit(meter: str) -> str:
+    """What a meter counts where a read's `units` says nothing else."""
+    return {"scan": "scans", "sheets": "sheets"}.get(meter, "impressions")
+
+
 class MeterRead(Message):
     """All meters of one device at one instant. poller -> uploader -> ingest.
 

@@ -12,6 +12,7 @@ from shared.messages import (
     ReadFailed,
     RoundFinished,
     SegmentsListed,
+    usual_unit,
 )
 
 Row = tuple[object, ...]
@@ -28,7 +29,6 @@ COLUMNS = {
     " reason",
     "round_name": "site_id, round_id, part, kind, position, target, order_id, note",
 }
-_UNITS = {"scan": "scans", "sheets": "sheets"}
 
 
 @dataclass
@@ -68,7 +68,7 @@ def order_of(message: StoredMessage) -> UUID | None:
 
 
 def unit_of(read: MeterRead, meter: str) -> str:
-    return read.units.get(meter) or _UNITS.get(meter, "impressions")
+    return read.units.get(meter) or usual_unit(meter)
 
 
 def _add_read(rows: TypedRows, site_id: int, read: MeterRead, received_at: datetime) -> None:

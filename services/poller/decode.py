@@ -12,14 +12,13 @@ from services.poller.recognise import Choice, Profiles
 from services.poller.rows import COUNT_TYPES, Rows, integer, raw
 from services.poller.status import alerts, device_status
 from services.poller.supplies import supply_levels
-from shared.messages import Alert, DeviceIdentity, DeviceStatus, SupplyLevel
+from shared.messages import Alert, DeviceIdentity, DeviceStatus, SupplyLevel, usual_unit
 from shared.snmp.port import Varbind
 
 MAX_METERS = 500
 MAX_VARBINDS = 500
 MAX_KEPT_LETTERS = 100_000  # of all varbinds of a read
 NOTHING_PRINTS = "it answers SNMP, and nothing that it says is a printer's"
-USUAL_UNITS = {"scan": "scans", "sheets": "sheets"}  # of the other meters: impressions
 
 
 class NotReadableError(Exception):
@@ -151,7 +150,7 @@ def _put(meters: Meters, name: str, count: int, sources: list[str], unit: str | 
         return False
     meters.counts[name] = count
     meters.sources[name] = sources
-    if unit and unit != USUAL_UNITS.get(name, "impressions"):
+    if unit and unit != usual_unit(name):
         meters.units[name] = unit
     return True
 

@@ -84,9 +84,11 @@ def _body(report: Report, workbook: bytes) -> str:
 
 
 def _pages(report: Report) -> list[str]:
-    told = [(name, *report.pages(name)) for name in MAIN_METERS]
     lines = [
-        f"  Pages {name}: {total:,} over {_devices(over)}" for name, total, over in told if over
+        f"  Pages {one.meter}: {one.amount:,} over {_devices(one.rows)}"
+        for name in MAIN_METERS
+        for one in report.pages(name)
+        if one.rows
     ]
     return [*lines, ""] if lines else ["No pages can be told for this period.", ""]
 

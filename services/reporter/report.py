@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 from services.reporter.period import Period
 from services.reporter.volume import Volume, meter_order
-from shared.store.reports import HeldRead, ReadOrigin, RoundCounts
+from shared.messages import usual_unit
+from shared.store.reports import HeldRead, ReadOrigin, RoundCounts, StoredRead
 
 MAIN_METERS = ("total", "mono", "color")
 MAX_OTHER_METERS = 60
@@ -35,6 +37,12 @@ _TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff
 class Row:
     origin: ReadOrigin  # of the current reading, else of the previous one
     volume: Volume
+
+
+class Sum(NamedTuple):
+    meter: str  # with its unit, where that is not the usual one
+    amount: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -85,19 +93,28 @@ class Report:
                 names.update(read.meters if read else ())
         return sorted(names, key=meter_order)
 
-    def pages(self, name: str) -> tuple[int, int]:
-        """The sum of a meter's volumes, and over how many devices."""
-        volumes = [row.volume.pages[name] for row in self.rows if name in row.volume.pages]
-        return sum(volumes), len(volumes)
+    def pages(self, name: str) -> list[Sum]:
+        """A meter's volumes, added up."""
+        return self._sums(name, lambda volume, _: volume.pages)
 
-    def current(self, name: str) -> tuple[int, int]:
-        """The sum of a meter's current readings, and over how many rows."""
-        read = [
-            row.volume.closing.meters[name]
-            for row in self.rows
-            if row.volume.closing and name in row.volume.closing.meters
+    def current(self, name: str) -> list[Sum]:
+        """A meter's current readings, added up."""
+        return self._sums(name, lambda _, closing: closing.meters)
+
+    def _sums(
+        self, name: str, amounts: Callable[[Volume, StoredRead], Mapping[str, int]]
+    ) -> list[Sum]:
+        """One sum a unit, that of the meter's usual unit first: hours are not added to pages."""
+        by_unit: dict[str, list[int]] = {usual_unit(name): []}
+        for row in self.rows:
+            closing = row.volume.closing
+            if closing and name in (found := amounts(row.volume, closing)):
+                by_unit.setdefault(closing.units[name], []).append(found[name])
+        usual, *others = by_unit.items()
+        return [
+            Sum(f"{name}, {unit}" if unit != usual_unit(name) else name, sum(each), len(each))
+            for unit, each in (usual, *sorted(others))
         ]
-        return sum(read), len(read)
 
 
 def held_row(held: HeldRead) -> Row:

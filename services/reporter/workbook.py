@@ -207,11 +207,11 @@ def _summary_lines(report: Report) -> Iterator[tuple[str, Value, str, str]]:
     if report.held_cut:
         yield "Held, not listed", None, "there are more held readings than Meters lists", "held"
     for name in (*MAIN_METERS, *report.other_meters):
-        total, devices = report.pages(name)
-        yield f"Sum of Pages {name}", total if devices else None, f"over {devices} devices", ""
+        for meter, amount, rows in report.pages(name):
+            yield f"Sum of Pages {meter}", amount if rows else None, f"over {rows} devices", ""
     for name in (*MAIN_METERS, *report.other_meters):
-        total, rows = report.current(name)
-        yield f"Sum of Current {name}", total if rows else None, f"over {rows} rows", ""
+        for meter, amount, rows in report.current(name):
+            yield f"Sum of Current {meter}", amount if rows else None, f"over {rows} rows", ""
     if report.meters_left_out:
         yield "Meters, not shown", report.meters_left_out, "pagetally explain shows them", ""
     yield "Rounds", rounds.rounds, f"{rounds.interrupted} of them were interrupted", ""

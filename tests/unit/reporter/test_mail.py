@@ -13,7 +13,7 @@ from services.reporter.mail import file_name, is_address, mail, message_id
 from services.reporter.report import Report, Row
 from services.reporter.volume import Volume
 from tests.unit.reporter.reads import origin, read
-from tests.unit.reporter.test_workbook import report, row
+from tests.unit.reporter.test_workbook import in_unit, report, row
 
 REPORT_ID = UUID("11111111-2222-4333-8444-555555555555")
 SENDER = "meters@dealer.example"
@@ -92,6 +92,14 @@ def test_only_ten_rows_that_need_attention_are_listed_and_the_rest_counted() -> 
     listed = text(parsed(report(*rows)))
     assert listed.count(": missing, ") == 10
     assert "and 15 more; see Status on the sheet Meters" in listed
+
+
+def test_pages_of_another_unit_are_a_line_of_their_own() -> None:
+    plotter = in_unit(row({"total": 900}, {"total": 950}, serial="2"), "hours")
+    said = text(parsed(report(row({"total": 1}, {"total": 11}), plotter)))
+
+    assert "Pages total: 10 over 1 device" in said
+    assert "Pages total, hours: 50 over 1 device" in said
 
 
 def test_without_pages_the_mail_says_so_and_names_no_0() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ from services.reporter.period import month
 from services.reporter.report import Report, Row, held_row, sorted_rows
 from services.reporter.volume import Volume, device_volume
 from services.reporter.workbook import WorkbookError, workbook
-from shared.store.reports import HeldRead, RoundCounts
+from shared.store.reports import HeldRead, RoundCounts, StoredRead
 from tests.unit.reporter.reads import at, origin, read
 
 OCTOBER = month("2026-10", "Europe/Berlin")
@@ -32,6 +33,16 @@ def row(*meters: dict[str, int], **device: Any) -> Row:
     times = ["2026-09-30T08:00", "2026-10-31T08:00"][-len(meters) :]
     reads = [read(taken, one) for taken, one in zip(times, meters, strict=True)]
     return Row(origin(**device), device_volume(reads, OCTOBER, MADE_AT))
+
+
+def in_unit(row: Row, unit: str) -> Row:
+    def said(read: StoredRead | None) -> StoredRead | None:
+        return replace(read, units=dict.fromkeys(read.meters, unit)) if read else None
+
+    volume = row.volume
+    return replace(
+        row, volume=replace(volume, opening=said(volume.opening), closing=said(volume.closing))
+    )
 
 
 def report(*rows: Row, **other: Any) -> Report:
@@ -202,6 +213,15 @@ def test_the_summary_counts_and_sums_what_is_on_meters() -> None:
     assert said["Sum of Pages color"] is None
     assert (said["Found in rounds"], said["Search traffic, bytes"]) == (9, 850)
     assert "Previous reading" in said
+
+
+def test_hours_and_metres_are_not_added_to_impressions() -> None:
+    plotter = row({"total": 900}, {"total": 950}, serial="2")
+    made = report(row({"total": 1}, {"total": 11}, serial="1"), in_unit(plotter, "hours"))
+    said = summary(workbook(made))
+
+    assert (said["Sum of Pages total"], said["Sum of Pages total, hours"]) == (10, 50)
+    assert (said["Sum of Current total"], said["Sum of Current total, hours"]) == (11, 950)
 
 
 def test_a_period_that_is_not_over_says_so() -> None:
