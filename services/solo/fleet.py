@@ -202,7 +202,8 @@ def printers() -> list[SimulatedPrinter]:
         SimulatedPrinter("Brother HL-L6300DW series", "Brother NC-8400w, Firmware Ver.1.14",
                          f"{ent}.2435.2.3.9.1", "DMBR630044", dict(mono),
                          (Supply("Black Toner Cartridge", TONER, "black", -3, -2),
-                          Supply("Drum Unit", DRUM, None, 11_501, 12_000, IMPRESSIONS)), v1_only=True),
+                          Supply("Drum Unit", DRUM, None, 11_501, 12_000, IMPRESSIONS)),
+                         v1_only=True),
         SimulatedPrinter("EPSON WF-C5790 Series", "EPSON Built-in 11b/g/n Print Server",
                          f"{ent}.1248.1.1.2.1.3", "DMEP579031", dict(full),
                          tuple(Supply(f"{c.title()} Ink Cartridge", INK_CARTRIDGE, c, 64)
