@@ -22,7 +22,7 @@ faults:
 	./pagetally test --faults
 
 bench:
-	$(PY) -m bench
+	PYTHONPATH=. $(PY) -P -m bench
 
 lock:
 	$(COMPILE) $(PRODUCT) -o requirements.lock
