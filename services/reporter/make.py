@@ -10,7 +10,14 @@ from uuid import UUID, uuid4
 from services.reporter import mail
 from services.reporter.period import Period
 from services.reporter.report import Report, Row, held_row, sorted_rows
-from services.reporter.volume import LOOK_BACK, Volume, device_volume, held_volume, version_changes
+from services.reporter.volume import (
+    LOOK_BACK,
+    Volume,
+    device_volume,
+    held_volume,
+    late_volume,
+    version_changes,
+)
 from services.reporter.workbook import workbook
 from shared.store import deliveries, reports
 from shared.store.postgres import Connection, Store
@@ -88,6 +95,7 @@ async def _device_rows(
 ) -> list[Row]:
     span = (period.start, period.end)
     devices = await reports.devices_of(connection, customer.id, *span)
+    reported_at = await reports.reported_at(connection, customer.id, period.start)
     volumes: list[Volume] = []
     newest: list[StoredRead | None] = []
     found = reports.device_reads(connection, customer.id, devices, *span, LOOK_BACK)
@@ -95,6 +103,7 @@ async def _device_rows(
         changes = version_changes(reads)
         sources = await reports.read_sources(connection, changes) if changes else {}
         volume = device_volume(reads, period, now, sources)
+        volume = late_volume(volume, period, reported_at)
         known = devices[device]
         if known.held_because is not None:
             volume = held_volume(volume, known.held_because)

@@ -21,6 +21,7 @@ STATUSES = {
     "ok": "both readings are there and the meters agree",
     "new": "first read in this period: pages count from its first reading",
     "stale": "the current reading is more than 7 days older than the end of the period",
+    "late": "the previous reading came too late for the report before; the note says more",
     "missing": "no reading in this period; nothing is estimated",
     "no meters": "it was read, but reports no meters; the note says why",
     "changed": "a meter came, went, or counts something else now: its pages are left blank",

@@ -29,8 +29,8 @@ class Volume:
     """What a device's reads say of a period.
 
     `pages` holds only meters whose volume can be told. `status` is one of ok, new, stale,
-    missing, no meters, changed, counter event, held; `notes` say why, and what else there is to
-    know.
+    late, missing, no meters, changed, counter event, held; `notes` say why, and what else there
+    is to know.
     """
 
     status: str
@@ -80,6 +80,27 @@ def device_volume(
 def held_volume(volume: Volume, because: str) -> Volume:
     """Of a device whose reads may be another's: its readings are shown, and no pages."""
     return replace(volume, status="held", pages={}, notes=(because, *volume.notes))
+
+
+def late_volume(volume: Volume, period: Period, reported_at: datetime | None) -> Volume:
+    """Says where the opening read came only after the report of the time before it was made.
+
+    That report could not count up to it, and this one counts from it.
+    """
+    opening = volume.opening
+    if (
+        reported_at is None
+        or opening is None
+        or opening.taken_at > period.start
+        or opening.received_at <= reported_at
+    ):
+        return volume
+    note = (
+        f"the previous reading came after the report up to then was made on"
+        f" {period.clock(reported_at)}: pages before it are in no report until that is made again"
+    )
+    status = "late" if volume.status == "ok" else volume.status
+    return replace(volume, status=status, notes=(note, *volume.notes))
 
 
 def version_changes(reads: Sequence[StoredRead]) -> list[StoredRead]:

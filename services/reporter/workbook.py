@@ -32,6 +32,7 @@ _FILLS = {
     "no meters": "D9D9D9",
     "changed": "F4B183",
     "counter event": "F4B183",
+    "late": "F4B183",
     "held": "F4B183",
 }
 _FORMATS = {"text": "@", "count": "#,##0", "time": "yyyy-mm-dd hh:mm", "any": "General"}

@@ -21,6 +21,7 @@ class StoredRead:
     id: UUID
     site_id: int
     taken_at: datetime
+    received_at: datetime
     profile: str
     meters: Mapping[str, int]
     units: Mapping[str, str]
@@ -134,6 +135,17 @@ async def one_snapshot(connection: Connection) -> None:
     await connection.execute("set transaction isolation level repeatable read, read only")
 
 
+async def reported_at(connection: Connection, customer_id: int, end: datetime) -> datetime | None:
+    """When the customer's newest report up to `end` was made, at that instant or later."""
+    rows = await connection.execute(
+        "select max(made_at) as at from report"
+        " where customer_id = %s and period_to = %s and made_at >= period_to",
+        (customer_id, end),
+    )
+    row = await rows.fetchone()
+    return row["at"] if row else None
+
+
 async def devices_of(
     connection: Connection, customer_id: int, start: datetime, end: datetime
 ) -> dict[int, KnownDevice]:
@@ -170,8 +182,8 @@ async def device_reads(
     cursor = connection.cursor(name="device_reads")
     await cursor.execute(
         """
-        select device_id, id, site_id, taken_at, profile, basis, large_counts, no_meters_because,
-            names, amounts, units
+        select device_id, id, site_id, taken_at, received_at, profile, basis, large_counts,
+            no_meters_because, names, amounts, units
         from placed_read
         where customer_id = %(customer)s and taken_at > %(from)s and taken_at <= %(end)s
             and device_id = any(%(devices)s)
@@ -331,6 +343,7 @@ def _read(row: Mapping[str, Any]) -> StoredRead:
         id=row["id"],
         site_id=row["site_id"],
         taken_at=row["taken_at"],
+        received_at=row["received_at"],
         profile=row["profile"],
         meters=dict(zip(names, row["amounts"] or [], strict=True)),
         units=dict(zip(names, row["units"] or [], strict=True)),

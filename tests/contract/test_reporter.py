@@ -147,6 +147,32 @@ async def test_held_reads_are_rows_that_need_attention_once_a_device(hub: Hub) -
     assert row.volume.closing.taken_at == at("2026-10-03T08:00")
 
 
+@pytest.mark.parametrize(
+    ("came", "status"), [("2026-11-01T05:00", "ok"), ("2026-11-03T09:00", "late")]
+)
+async def test_an_opening_read_that_came_after_its_months_report_is_told(
+    hub: Hub, came: str, status: str
+) -> None:
+    """The site was offline when October was billed: else nobody would bill its last pages."""
+    device = await hub.device("A1234", "2026-09-01T00:00")
+    for taken, total, received in (
+        ("2026-09-30T08:00", 1000, "2026-09-30T08:00"),
+        ("2026-10-25T08:00", 1500, "2026-10-25T08:00"),
+        ("2026-10-31T20:00", 1900, came),
+        ("2026-11-30T20:00", 2500, "2026-11-30T20:00"),
+    ):
+        await hub.read(taken, {"total": total}, device, serial="A1234", received_at=at(received))
+    await made(hub)
+
+    november = month("2026-11", "UTC")
+    report = await gather(hub.store, hub.customer, november, at("2026-12-01T06:00"))
+
+    [row] = report.rows
+    assert (row.volume.status, row.volume.pages) == (status, {"total": 600})
+    said = "; ".join(row.volume.notes)
+    assert ("came after the report up to then was made" in said) == (status == "late")
+
+
 async def test_a_device_in_quarantine_has_readings_and_no_pages(hub: Hub) -> None:
     device = await hub.device("A1234", "2026-09-01T00:00")
     await hub.read("2026-09-30T08:00", {"total": 10}, device, serial="A1234")
