@@ -63,6 +63,9 @@ def device_volume(
     notes = [*told.notes]
     if not before:
         notes.append(f"first read on {period.clock(opening.taken_at)}; earlier pages are not in it")
+    if told.pages and opening.taken_at < start - STALE_AFTER:
+        since = period.clock(opening.taken_at)
+        notes.append(f"previous reading on {since}; all pages since then are in it")
     if opening is closing:
         notes.append("one reading only; pages follow with the next")
     if age > STALE_AFTER:

@@ -89,6 +89,13 @@ def test_a_closing_read_of_more_than_seven_days_is_stale() -> None:
     assert volume(opening, read("2026-10-25T00:00", {"total": 50})).status == "ok"
 
 
+def test_pages_from_long_before_the_period_are_said_to_be_in_it() -> None:
+    told = volume(read("2026-08-31T20:00", {"total": 7}), read("2026-10-31T20:00", {"total": 900}))
+
+    assert (told.status, told.pages) == ("ok", {"total": 893})
+    assert told.notes == ("previous reading on 2026-08-31 20:00; all pages since then are in it",)
+
+
 def test_while_the_period_runs_age_is_counted_from_now() -> None:
     reads = [read("2026-09-30T20:00", {"total": 40}), read("2026-10-03T08:00", {"total": 50})]
 
