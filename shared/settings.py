@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +15,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound="ServiceSettings")
 
-# Kubernetes puts POLLER_PORT=tcp://… and the like beside a Service named "poller"
-_KUBERNETES = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
+# What Kubernetes puts beside a Service named "poller", with POLLER_PORT=tcp://…
+_KUBERNETES = re.compile(
+    r"(?:.+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)"
+)
 
 
 class ServiceSettings(BaseSettings):
@@ -47,11 +50,11 @@ def unknown_settings(kind: type[ServiceSettings], environment: Mapping[str, str]
     prefix = str(kind.model_config.get("env_prefix", ""))
     known = {prefix + name.upper() for name in kind.model_fields}
     faults = []
-    for name in sorted(environment):
+    for name, value in sorted(environment.items()):
         upper = name.upper()
         if not prefix or not upper.startswith(prefix) or upper in known:
             continue
-        if upper.endswith(_KUBERNETES) or f"{prefix}PORT_" in upper:
+        if _KUBERNETES.fullmatch(upper, len(prefix)) or value.startswith(("tcp://", "udp://")):
             continue
         near = difflib.get_close_matches(upper, known, n=1)
         faults.append(f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else ""))

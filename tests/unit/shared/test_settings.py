@@ -43,7 +43,18 @@ def test_what_kubernetes_sets_beside_a_service_is_no_setting() -> None:
     environment = {
         "POLLER_PORT": "tcp://10.0.0.1:80",
         "POLLER_SERVICE_HOST": "10.0.0.1",
+        "POLLER_SERVICE_PORT": "80",
+        "POLLER_SERVICE_PORT_HTTPS": "80",
         "POLLER_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "POLLER_PORT_80_TCP_ADDR": "10.0.0.1",
+        "POLLER_OTHER_PORT": "tcp://10.0.0.2:80",
+        "POLLER_OTHER_PORT_80_TCP_PORT": "80",
     }
 
     assert unknown_settings(PollerLike, environment) == []
+
+
+def test_a_misspelt_port_is_not_taken_for_one_that_kubernetes_set() -> None:
+    [fault] = unknown_settings(PollerLike, {"POLLER_HELTH_PORT": "9100"})
+
+    assert fault == "POLLER_HELTH_PORT: unknown setting; did you mean POLLER_HEALTH_PORT?"
