@@ -15,6 +15,7 @@ from cronsim import CronSim, CronSimError
 from shared.messages import Ask, Scope
 
 RoundKind = Literal["search", "read"]
+_SET_BACK = timedelta(hours=1)  # an instant served that lies further ahead came of a wrong clock
 _FIELDS = 5  # cronsim takes a sixth, of seconds; no fleet is read every second
 
 
@@ -108,14 +109,16 @@ def due_round(
     """What begins now: what a person asked for, then a search, then a read.
 
     After a long sleep a kind is due once, for the newest instant that was missed. `last` is
-    each kind's instant that was served.
+    each kind's instant that was served; one that lies in the future says nothing, for the clock
+    was set back since, by years where a box began without one.
     """
     for ask in asks:
         if ask.id not in asks_done and now <= ask.until:
             return Due(ask.kind, now, ask)
     for kind, one in found.items():
         instant = one.last(now)
-        if instant and instant > last[kind]:
+        was_set_back = last[kind] > now - one.shift + _SET_BACK
+        if instant and (instant > last[kind] or was_set_back):
             return Due(kind, instant)
     return None
 

@@ -67,6 +67,21 @@ def test_after_a_long_sleep_one_round_of_a_kind_is_due_and_not_many() -> None:
     assert read.instant == datetime(2026, 4, 1, 2, tzinfo=UTC)
 
 
+def test_a_clock_that_was_set_back_by_years_stops_no_schedule() -> None:
+    in_2031 = served(MONDAY + timedelta(days=5 * 365))
+
+    due = due_at(MONDAY, in_2031)
+
+    assert due == Due("search", datetime(2026, 2, 26, 5, tzinfo=UTC))
+    assert due_at(MONDAY, served(due.instant) | {"read": MONDAY}) is None
+
+
+def test_a_clock_that_was_set_back_by_minutes_begins_no_round_twice() -> None:
+    five = datetime(2026, 3, 2, 5, tzinfo=UTC)
+
+    assert due_at(five - timedelta(minutes=20), served(five)) is None
+
+
 def test_the_scope_has_its_own_time_zone_through_summer_time() -> None:
     found, _ = schedules(
         scope(time_zone="Europe/Berlin", search_schedule="0 0 1 1 *", read_schedule="0 8 * * *"),
