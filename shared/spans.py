@@ -88,11 +88,10 @@ def common(one: Spans, other: Spans) -> list[Span]:
 
 def without(spans: Spans, removed: Spans) -> list[Span]:
     out: list[Span] = []
-    j = 0
     for first, last in spans:
-        while j < len(removed) and removed[j][1] < first:
-            j += 1
-        k = j
+        k = max(0, bisect_right(removed, (first, 1 << 128)) - 1)  # the first that may reach here
+        if removed and removed[k][1] < first:
+            k += 1
         while k < len(removed) and removed[k][0] <= last:
             if first < removed[k][0]:
                 out.append((first, removed[k][0] - 1))

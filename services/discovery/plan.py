@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -113,7 +114,7 @@ class _Planner:
     ceiling: Ceiling
     credentials: Mapping[str, Credential]
     limits: Limits
-    not_reached: list[NotReached] = field(default_factory=list)
+    not_reached: dict[tuple[str, str], NotReached] = field(default_factory=dict)
     taken: dict[int, list[Span]] = field(default_factory=dict)  # by port
     groups: dict[tuple[int, tuple[Pass, ...], FoundBy], list[Span]] = field(default_factory=dict)
     size: int = 0
@@ -139,7 +140,7 @@ class _Planner:
                 Group(tuple(merged(spans)), port, passes, found_by)
                 for (port, passes, found_by), spans in self.groups.items()
             ),
-            tuple(self.not_reached),
+            tuple(self.not_reached.values()),
         )
 
     def _read(self, entries: Iterable[str], what: str = "") -> list[Addresses]:
@@ -164,7 +165,7 @@ class _Planner:
     def _credential_pieces(
         self, site_targets: Sequence[Addresses]
     ) -> list[tuple[Span, tuple[str, ...]]]:
-        """Disjoint spans with their credentials' names.
+        """Sorted, disjoint spans with their credentials' names.
 
         What was typed at the site has the site's; else the smallest range of the scope wins.
         """
@@ -179,7 +180,7 @@ class _Planner:
         for span, names in ranges:
             pieces.extend((piece, names) for piece in without([span], covered))
             covered = merged([*covered, span])
-        return pieces
+        return sorted(pieces)
 
     def _take(self, target: Addresses, found_by: FoundBy, known: Known | None = None) -> None:
         port = target.port or self.wish.port
@@ -201,7 +202,8 @@ class _Planner:
                 self.size += size_of(part)
             else:
                 self._miss_spans(target, part, self._why_unasked(names))
-        self.taken[port] = merged([*taken, *spans])
+        for span in spans:
+            insort(taken, span)
 
     def _within_ceiling(self, target: Addresses, wanted: Spans, port: int) -> Spans:
         if wanted and port not in self.ceiling.ports:
@@ -212,13 +214,14 @@ class _Planner:
         return common(wanted, self.ceiling.allowed)
 
     def _with_credentials(self, spans: Spans) -> list[tuple[Spans, tuple[str, ...]]]:
-        asked: list[tuple[Spans, tuple[str, ...]]] = []
-        left = spans
-        for piece, names in self.allowed_names:
-            part = common(spans, [piece])
-            if part:
-                asked.append((part, names))
-                left = without(left, [piece])
+        if not spans:
+            return []
+        begins = [piece[0] for piece, _ in self.allowed_names]
+        near = self.allowed_names[
+            max(0, bisect_right(begins, spans[0][0]) - 1) : bisect_right(begins, spans[-1][1])
+        ]
+        asked = [(part, names) for piece, names in near if (part := common(spans, [piece]))]
+        left = without(spans, [piece for piece, _ in near])
         return [*asked, (left, ())] if left else asked
 
     def _passes(
@@ -262,5 +265,4 @@ class _Planner:
 
     def _miss(self, target: str, reason: str) -> None:
         missed = NotReached(target=target[:300], reason=reason[:300])
-        if missed not in self.not_reached:
-            self.not_reached.append(missed)
+        self.not_reached[missed.target, missed.reason] = missed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
@@ -217,3 +218,15 @@ def test_a_wish_is_the_same_after_it_was_stored() -> None:
     )
 
     assert Wish.model_validate_json(wish.model_dump_json()) == wish
+
+
+@pytest.mark.parametrize("entry", ["10.{high}.{low}.0", "11.{high}.{low}.0", "1.{high}.{low}"])
+def test_the_longest_scope_that_a_hub_can_send_holds_the_agent_up_for_moments(entry: str) -> None:
+    """While a round is planned nothing else runs, and no signal to stop is heeded."""
+    targets = [entry.format(high=number // 200, low=number % 200) for number in range(10_000)]
+    began = time.monotonic()
+
+    made = plan(targets=targets, exclusions=targets[::2])
+
+    assert made.size + len(made.not_reached) >= 5000
+    assert time.monotonic() - began < 10
