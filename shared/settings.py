@@ -8,9 +8,9 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Literal, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound="ServiceSettings")
@@ -27,9 +27,9 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", secrets_dir=None)
 
     agent: str = "agent"  # the name that this process' messages carry
-    log_format: str = "kv"  # kv or json
-    log_level: str = "info"
-    health_port: int = 0  # loopback; 0: any free port
+    log_format: Literal["kv", "json"] = "kv"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    health_port: int = Field(default=0, ge=0, le=65535)  # on loopback; 0: any free one
 
 
 def settings_or_exit(kind: type[S], **overrides: object) -> S:
@@ -41,8 +41,9 @@ def settings_or_exit(kind: type[S], **overrides: object) -> S:
         return kind(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         fault_at = error.errors(include_input=False, include_url=False)[0]
+        said = fault_at["msg"].removeprefix("Value error, ")
         name = prefix + ".".join(str(step) for step in fault_at["loc"]).upper()
-        _stop(f"{name}: {fault_at['msg']}")
+        _stop(f"{name}: {said}" if fault_at["loc"] else said)
 
 
 def unknown_settings(kind: type[ServiceSettings], environment: Mapping[str, str]) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import pytest
+from pydantic import model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import ServiceSettings, settings_or_exit, unknown_settings
@@ -37,6 +40,41 @@ def test_a_value_of_the_wrong_kind_is_told_without_a_traceback(
 
     assert stopped.value.code == 2
     assert capsys.readouterr().err.startswith("POLLER_TIMEOUT_S: Input should be a valid number")
+
+
+def test_settings_that_do_not_go_together_are_told_in_their_own_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Whole(PollerLike):
+        @model_validator(mode="after")
+        def is_whole(self) -> Self:
+            raise ValueError("POLLER_ONE needs POLLER_OTHER")
+
+    with pytest.raises(SystemExit):
+        settings_or_exit(Whole)
+
+    assert capsys.readouterr().err == "POLLER_ONE needs POLLER_OTHER\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("POLLER_LOG_LEVEL", "loud"),
+        ("POLLER_LOG_FORMAT", "xml"),
+        ("POLLER_HEALTH_PORT", "65536"),
+        ("POLLER_HEALTH_PORT", "-1"),
+    ],
+)
+def test_a_value_that_nothing_could_be_done_with_is_told(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit) as stopped:
+        settings_or_exit(PollerLike)
+
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith(f"{name}: Input should be ")
 
 
 def test_what_kubernetes_sets_beside_a_service_is_no_setting() -> None:
