@@ -220,7 +220,9 @@ class _Planner:
         near = self.allowed_names[
             max(0, bisect_right(begins, spans[0][0]) - 1) : bisect_right(begins, spans[-1][1])
         ]
-        asked = [(part, names) for piece, names in near if (part := common(spans, [piece]))]
+        asked: list[tuple[Spans, tuple[str, ...]]] = [
+            (part, names) for piece, names in near if (part := common(spans, [piece]))
+        ]
         left = without(spans, [piece for piece, _ in near])
         return [*asked, (left, ())] if left else asked
 

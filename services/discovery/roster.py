@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -133,10 +133,10 @@ class Roster:
                 "INSERT OR IGNORE INTO served VALUES (?, ?)",
                 [("search", start.isoformat()), ("read", start.isoformat())],
             )
-        return {kind: _instant(text) for kind, text in self._db.execute("SELECT * FROM served")}
+        return {kind: _instant(text) for kind, text in self._all("SELECT * FROM served")}
 
     def asks_done(self) -> set[UUID]:
-        return {UUID(id_) for (id_,) in self._db.execute("SELECT id FROM ask_done")}
+        return {UUID(id_) for (id_,) in self._all("SELECT id FROM ask_done")}
 
     # -- rounds
 
@@ -192,8 +192,9 @@ class Roster:
 
     def counts(self, round_id: UUID) -> tuple[int, int]:
         """Packets and bytes of a round so far."""
-        found = self._db.execute("SELECT packets, bytes FROM round WHERE id = ?", (str(round_id),))
-        packets, octets = found.fetchone()
+        [(packets, octets)] = self._all(
+            "SELECT packets, bytes FROM round WHERE id = ?", str(round_id)
+        )
         return packets, octets
 
     def add_answer(self, round_id: UUID, finding: Finding, now: datetime) -> None:
@@ -222,10 +223,10 @@ class Roster:
                 )
 
     def answers(self, round_id: UUID) -> list[AnswerRow]:
-        rows = self._db.execute(
+        rows = self._all(
             "SELECT address, port, outcome, found_by, credential, reason, given, published"
             " FROM answer WHERE round = ? ORDER BY target",
-            (str(round_id),),
+            str(round_id),
         )
         return [
             AnswerRow(
@@ -276,10 +277,10 @@ class Roster:
             self._db.execute("UPDATE round SET state = 'closing' WHERE id = ?", (str(round_id),))
 
     def unpublished_bodies(self, round_id: UUID) -> list[tuple[int, bytes]]:
-        return self._db.execute(
+        return self._all(
             "SELECT part, body FROM body WHERE round = ? AND NOT published ORDER BY part",
-            (str(round_id),),
-        ).fetchall()
+            str(round_id),
+        )
 
     def body_published(self, round_id: UUID, part: int) -> None:
         self._write(
@@ -299,7 +300,7 @@ class Roster:
     # -- devices
 
     def known(self) -> list[KnownRow]:
-        rows = self._db.execute(
+        rows = self._all(
             "SELECT address, port, credential, version, last_answered_at, silent_rounds"
             " FROM known ORDER BY target"
         )
@@ -336,10 +337,14 @@ class Roster:
         with self._transaction():
             self._db.execute(statement, values)
 
+    def _all(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:  # a torn file, a disk that fails
+            raise RosterError(f"{self._path}: cannot be read: {error}") from error
+
     def _one(self, statement: str) -> tuple[Any, ...] | None:
-        with closing(self._db.execute(statement)) as found:
-            row: tuple[Any, ...] | None = found.fetchone()
-            return row
+        return next(iter(self._all(statement)), None)
 
 
 def _instant(text: str) -> datetime:

@@ -174,7 +174,11 @@ class Rounds:
     async def _counted(
         self, current: Round, sweep: Sweep, client: SnmpClient
     ) -> AsyncIterator[None]:
-        """Packets and bytes in the roster every few seconds, and at the end."""
+        """Packets and bytes in the roster every few seconds, and at the end.
+
+        Counted first, so that a roster that cannot be written (a full disk) is met before the
+        first datagram, and not by asking a whole network once more each time it is tried.
+        """
 
         def count() -> None:
             both = (sweep.traffic, client.traffic)
@@ -189,11 +193,13 @@ class Rounds:
                 await asyncio.sleep(_COUNTED_EVERY_S)
                 count()
 
+        count()
         counting = asyncio.create_task(count_on())
         try:
             yield
         finally:
             counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
             count()
 
     async def _publish_last(self, current: Round) -> list[RoundFinished]:

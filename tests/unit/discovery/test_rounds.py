@@ -445,6 +445,26 @@ def test_only_a_newer_scope_replaces_the_kept_one(site: Site) -> None:
     assert site.roster.keep_scope(scope(4, "d"))
 
 
+async def test_nothing_is_asked_while_the_roster_cannot_be_written(site: Site) -> None:
+    """A full disk: what is tried again every half minute must not be a search of the network."""
+    begun = site.begin()
+    site.roster._db.execute("PRAGMA query_only = ON")
+    printer = SimulatedAgent(KYOCERA)
+
+    async with simulate({("127.9.4.2", site.port): printer}):
+        with pytest.raises(RosterError):
+            await site.rounds(Bus().publish).run(begun)
+
+    assert printer.requests == 0
+
+
+def test_a_roster_that_cannot_be_read_says_which_file(site: Site) -> None:
+    site.roster._db.execute("DROP TABLE known")
+
+    with pytest.raises(RosterError, match=r"roster\.sqlite: cannot be read"):
+        site.roster.known()
+
+
 def test_a_roster_has_one_user_and_is_its_owners(site: Site) -> None:
     with pytest.raises(RosterError, match="another discovery"):
         Roster(site.file)
