@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from shared.messages import (
     MeterRead,
@@ -21,7 +21,7 @@ StoredMessage = MeterRead | ReadFailed | RoundFinished | SegmentsListed
 COLUMNS = {
     "read": "site_id, id, order_id, round_id, taken_at, received_at, agent, target, profile,"
     " make, model, serial, mac, hostname, address, asset_tag, location, firmware,"
-    " basis, large_counts, no_meters_because",
+    " basis, large_counts, no_meters_because, sources_id",
     "meter": "site_id, read_id, name, value, unit",
     "supply": "site_id, read_id, position, description, type, colorant, level_percent, level,"
     " max_capacity, unit, state",
@@ -71,6 +71,11 @@ def unit_of(read: MeterRead, meter: str) -> str:
     return read.units.get(meter) or usual_unit(meter)
 
 
+def _sources_id(read: MeterRead) -> UUID:
+    """The same for two reads whose meters came from the same OIDs."""
+    return uuid5(NAMESPACE_OID, repr(sorted(read.sources.items())))
+
+
 def _add_read(rows: TypedRows, site_id: int, read: MeterRead, received_at: datetime) -> None:
     device = read.device
     rows.by_table["read"].append(
@@ -79,7 +84,7 @@ def _add_read(rows: TypedRows, site_id: int, read: MeterRead, received_at: datet
             *(read.agent, read.target.key, read.profile),
             *(device.make, device.model, device.serial, device.mac, device.hostname),
             *(device.address, device.asset_tag, device.location, device.firmware),
-            *(read.basis, read.large_counts, read.no_meters_because),
+            *(read.basis, read.large_counts, read.no_meters_because, _sources_id(read)),
         )
     )
     rows.by_table["meter"].extend(

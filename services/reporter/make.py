@@ -16,7 +16,7 @@ from services.reporter.volume import (
     device_volume,
     held_volume,
     late_volume,
-    version_changes,
+    source_changes,
 )
 from services.reporter.workbook import workbook
 from shared.store import deliveries, reports
@@ -100,7 +100,7 @@ async def _device_rows(
     newest: list[StoredRead | None] = []
     found = reports.device_reads(connection, customer.id, devices, *span, LOOK_BACK)
     async for device, reads in found:
-        changes = version_changes(reads)
+        changes = source_changes(reads)
         sources = await reports.read_sources(connection, changes) if changes else {}
         volume = device_volume(reads, period, now, sources)
         volume = late_volume(volume, period, reported_at)

@@ -48,7 +48,7 @@ def device_volume(
     Args:
         reads: all reads of the period, those of LOOK_BACK before it, and the last one before it.
         as_of: when the report is made; while the period runs, age is counted from here.
-        sources: for reads around a change of a profile's version (see `version_changes`).
+        sources: for reads around a change of what is read (see `source_changes`).
     """
     start, end = period.start, period.end
     known = sorted((read for read in reads if read.taken_at <= end), key=_by_time)
@@ -106,16 +106,17 @@ def late_volume(volume: Volume, period: Period, reported_at: datetime | None) ->
     return replace(volume, status=status, notes=(note, *volume.notes))
 
 
-def version_changes(reads: Sequence[StoredRead]) -> list[StoredRead]:
-    """Reads next to a change of version within one profile family.
+def source_changes(reads: Sequence[StoredRead]) -> list[StoredRead]:
+    """Reads next to a change of version within one profile family, or of the rows read.
 
-    A profile's version rises whenever its numbers could, so the same meter may be another
-    counter since: the OIDs that it came from tell.
+    A profile's version rises whenever its numbers could, and a device may answer the second of
+    the rows that a profile names, so the same meter may be another counter since: the OIDs that
+    it came from tell.
     """
     ordered = sorted(reads, key=_by_time)
     wanted: dict[UUID, StoredRead] = {}
     for earlier, later in pairwise(ordered):
-        if earlier.profile != later.profile and _family(earlier) == _family(later):
+        if not _same_rows(earlier, later) and _family(earlier) == _family(later):
             wanted |= {earlier.id: earlier, later.id: later}
     return list(wanted.values())
 
@@ -189,7 +190,7 @@ def _between(
 def _difference(name: str, earlier: StoredRead, later: StoredRead, sources: Sources) -> str | None:
     """Why two reads of a meter may not count the same thing, in words; None where they do."""
     if (
-        earlier.profile == later.profile
+        _same_rows(earlier, later)
         and earlier.units[name] == later.units[name]
         and earlier.basis == later.basis
         and earlier.large_counts == later.large_counts
@@ -204,9 +205,11 @@ def _difference(name: str, earlier: StoredRead, later: StoredRead, sources: Sour
         if was != now:
             return f"{word} changed from {was or 'unsaid'} to {now or 'unsaid'}"
     was_from, now_from = (sources.get(read.id, {}).get(name) for read in (earlier, later))
-    if was_from is None or was_from != now_from:
+    if was_from is not None and was_from == now_from:
+        return None
+    if earlier.profile != later.profile:
         return f"profile changed from {earlier.profile} to {later.profile}"
-    return None
+    return "comes from other rows of the device than before"
 
 
 def _nothing_within(
@@ -254,6 +257,10 @@ def meter_order(name: str) -> tuple[int, str]:
 def _shortened(lines: Sequence[str]) -> list[str]:
     rest = len(lines) - _SHOWN_METERS
     return [*lines[:_SHOWN_METERS], *([f"and {rest} more meters so"] if rest > 0 else [])]
+
+
+def _same_rows(earlier: StoredRead, later: StoredRead) -> bool:
+    return earlier.profile == later.profile and earlier.sources_id == later.sources_id
 
 
 def _family(read: StoredRead) -> str:

@@ -28,6 +28,7 @@ class StoredRead:
     basis: str | None = None
     large_counts: int | None = None
     no_meters_because: str | None = None
+    sources_id: UUID | None = None  # the same where the meters came from the same rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ async def device_reads(
     await cursor.execute(
         """
         select device_id, id, site_id, taken_at, received_at, profile, basis, large_counts,
-            no_meters_because, names, amounts, units
+            no_meters_because, sources_id, names, amounts, units
         from placed_read
         where customer_id = %(customer)s and taken_at > %(from)s and taken_at <= %(end)s
             and device_id = any(%(devices)s)
@@ -350,6 +351,7 @@ def _read(row: Mapping[str, Any]) -> StoredRead:
         basis=row["basis"],
         large_counts=row["large_counts"],
         no_meters_because=row["no_meters_because"],
+        sources_id=row["sources_id"],
     )
 
 

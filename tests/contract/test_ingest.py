@@ -479,6 +479,17 @@ async def test_rebuilt_rows_are_the_rows_that_were_there(hub: Hub) -> None:
     assert await hub.number("select count(*) from read") == 10
 
 
+async def test_reads_whose_meters_came_from_the_same_rows_can_be_told(hub: Hub) -> None:
+    total = {"total": [LIFE_COUNT]}
+    both = {"total": [LIFE_COUNT], "scan": ["1.3.6.1.4.1.1347.46.10.1.1.5.3"]}
+    turned = dict(reversed(both.items()))
+    numbers = (total, both, turned)
+    await hub.send(*(meter_read(n, sources=one) for n, one in enumerate(numbers)))
+
+    rows = await hub.rows("select sources_id as of from read order by serial")
+    assert rows[0] != rows[1] == rows[2]
+
+
 async def _typed_rows(hub: Hub) -> dict[str, list[str]]:
     return {
         table: sorted(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.reporter.period import month
-from services.reporter.volume import Volume, device_volume, version_changes
+from services.reporter.volume import Volume, device_volume, source_changes
 from shared.store.reports import StoredRead
 from tests.unit.reporter.reads import at, read
 
@@ -158,9 +159,24 @@ def test_a_new_version_of_the_profile_needs_the_same_oids() -> None:
         closing.id: {"total": ["1.3.6.1"], "color": ["1.3.6.3"]},
     }
 
-    assert version_changes([closing, opening]) == [opening, closing]
+    assert source_changes([closing, opening]) == [opening, closing]
     assert volume(opening, closing).pages == {}
     assert volume(opening, closing, sources=sources).pages == {"total": 10}
+
+
+def test_a_meter_that_came_from_another_row_of_the_device_leaves_the_volume_blank() -> None:
+    """Where a device refuses a row, a meter may come from the next that its profile names."""
+    opening = read("2026-09-30T20:00", {"total": 40, "scan": 100}, sources_id=UUID(int=1))
+    closing = read("2026-10-31T20:00", {"total": 50, "scan": 170}, sources_id=UUID(int=2))
+    sources = {
+        opening.id: {"total": ["1.3.6.1"], "scan": ["1.3.6.2"]},
+        closing.id: {"total": ["1.3.6.1"], "scan": ["1.3.6.3", "1.3.6.4"]},
+    }
+
+    assert source_changes([closing, opening]) == [opening, closing]
+    told = volume(opening, closing, sources=sources)
+    assert (told.status, told.pages) == ("changed", {"total": 10})
+    assert told.notes == ("scan: comes from other rows of the device than before",)
 
 
 def test_a_meter_that_came_or_went_is_blank_and_said() -> None:
