@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -16,9 +16,11 @@ from services.ingest.settings import IngestSettings
 from services.ingest.sites import Site, add_customer, add_key, add_site
 from services.solo.ca import ensure_ca
 from shared.files import write_private
-from shared.messages import RoundFinished, decode, utc_now
+from shared.messages import Message, MeterRead, RoundFinished, decode, utc_now
 from shared.store.postgres import Store, open_store
 from tests.peers import free_port
+
+M = TypeVar("M", bound=Message)
 
 
 class Hub:
@@ -58,12 +60,17 @@ class Hub:
     async def rounds(self) -> dict[UUID, list[RoundFinished]]:
         """The parts of each round that is finished, as they were received."""
         found: dict[UUID, list[RoundFinished]] = {}
-        key = RoundFinished.routing_key
-        for row in await self.rows(f"select body from message where type = '{key}'"):
-            part = decode(key, bytes(row["body"]))
-            assert isinstance(part, RoundFinished)
+        for part in await self._received(RoundFinished):
             found.setdefault(part.round, []).append(part)
         return found
+
+    async def reads(self) -> list[MeterRead]:
+        return await self._received(MeterRead)
+
+    async def _received(self, kind: type[M]) -> list[M]:
+        key = kind.routing_key
+        rows = await self.rows(f"select body from message where type = '{key}' order by ledger_no")
+        return [cast(M, decode(key, bytes(row["body"]))) for row in rows]
 
     async def outcomes(self) -> dict[UUID, str]:
         """Order -> "read" or "failed"."""
