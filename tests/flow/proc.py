@@ -40,6 +40,12 @@ def children_of(pid: int) -> list[int]:
     ]
 
 
+def descendants_of(pid: int) -> list[int]:
+    """Those, and the ones that they started."""
+    children = children_of(pid)
+    return children + [each for child in children for each in descendants_of(child)]
+
+
 def ephemeral_ports() -> range:
     """Those that the system gives to clients."""
     file = Path("/proc/sys/net/ipv4/ip_local_port_range")
