@@ -77,7 +77,7 @@ async def demo(places: Places, *, once: bool, every_s: float) -> None:
             while not stopping.is_set():
                 fleet.advance()
                 await _round(agenda, hub, customer, places)
-                if once:
+                if once or stopping.is_set():
                     return
                 _say(f"Next round in {every_s:.0f} s; Ctrl-C ends it.")
                 with suppress(TimeoutError):
