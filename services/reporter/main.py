@@ -116,12 +116,18 @@ class Reporter:
                 async with self._store.transaction() as connection:
                     name, workbook = await workbook_of(connection, report)
                 await asyncio.to_thread(write_whole, self._settings.report_folder / name, workbook)
-        except StoreError:
-            raise
-        except Exception as error:  # noqa: BLE001  (one customer's report never stops another's)
+        except Exception as error:
+            known = isinstance(error, StoreError)
+            if known and await self._store.problem():
+                raise
+            # one customer's report never stops another's
             self._failed[due.occasion] = now + _AGAIN_AFTER
             log.error(
-                "report not made", customer=customer, period=period, error=str(error), exc_info=True
+                "report not made",
+                customer=customer,
+                period=period,
+                error=str(error),
+                exc_info=not known,
             )
             return
         log.info("report made", customer=customer, period=period, report=str(report))

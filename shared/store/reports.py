@@ -132,8 +132,10 @@ async def schedules(connection: Connection) -> list[Schedule]:
 
 
 async def one_snapshot(connection: Connection) -> None:
-    """All queries of this transaction see the same rows; call it first."""
+    """All queries of this transaction see the same rows, and may take long; call it first."""
     await connection.execute("set transaction isolation level repeatable read, read only")
+    # a month of 10,000 devices is read in minutes
+    await connection.execute("set local statement_timeout = '15min'")
 
 
 async def reported_at(connection: Connection, customer_id: int, end: datetime) -> datetime | None:

@@ -26,7 +26,8 @@ from services.reporter.report import Row
 from services.reporter.settings import ReporterSettings
 from services.reporter.smtp import Folder, Mailer, Outcome, Server, Smtp
 from shared.store.deliveries import list_reports, workbook_of
-from shared.store.postgres import Store, StoreError
+from shared.store.postgres import Connection, Store, StoreError
+from shared.store.reports import RoundCounts, round_counts
 from tests.contract.hub_rows import Hub, at, new_hub
 from tests.peers.smtp import PASSWORD, USER, SmtpPeer
 from tests.unit.reporter.test_workbook import table
@@ -581,6 +582,33 @@ async def test_a_customer_whose_report_cannot_be_made_does_not_stop_another(
     settings = ReporterSettings.model_validate({"database_url": store_url})
 
     await Reporter(settings, store, Folder(tmp_path), asyncio.Event()).wake(at("2026-10-01T06:00"))
+
+    assert (await hub.one("select customer_id as id from report"))["id"] == hub.customer.id
+
+
+async def test_a_report_that_takes_the_database_too_long_does_not_stop_another(
+    hub: Hub, store: Store, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = await new_hub(store, "Large")
+    for one in (large, hub):  # the large one is due first
+        await hub.run(
+            "insert into schedule (customer_id, cron, created_at) values (%s, '0 6 1 * *', %s)",
+            one.customer.id,
+            at("2026-09-15T00:00"),
+        )
+
+    async def slow_for_one(connection: Connection, customer: int, *rest: Any) -> RoundCounts:
+        if customer == large.customer.id:
+            await connection.execute("set local statement_timeout = 50")
+            await connection.execute("select pg_sleep(5)")
+        return await round_counts(connection, customer, *rest)
+
+    monkeypatch.setattr("shared.store.reports.round_counts", slow_for_one)
+    settings = ReporterSettings.model_validate({"database_url": store_url})
+
+    for _ in range(2):
+        working = Reporter(settings, store, Folder(tmp_path), asyncio.Event())
+        await working.wake(at("2026-10-01T06:00"))
 
     assert (await hub.one("select customer_id as id from report"))["id"] == hub.customer.id
 
