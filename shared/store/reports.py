@@ -131,11 +131,10 @@ async def schedules(connection: Connection) -> list[Schedule]:
 # -- what is reported -------------------------------------------------------------------------
 
 
-async def one_snapshot(connection: Connection) -> None:
-    """All queries of this transaction see the same rows, and may take long; call it first."""
+async def one_snapshot(connection: Connection, longest_s: int = 120) -> None:
+    """All queries of this transaction see the same rows, each for `longest_s`; call it first."""
     await connection.execute("set transaction isolation level repeatable read, read only")
-    # a month of 10,000 devices is read in minutes
-    await connection.execute("set local statement_timeout = '15min'")
+    await connection.execute("select set_config('statement_timeout', %s, true)", (f"{longest_s}s",))
 
 
 async def reported_at(connection: Connection, customer_id: int, end: datetime) -> datetime | None:
