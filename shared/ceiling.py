@@ -156,7 +156,7 @@ def load_ceiling(path: Path | None, named: Iterable[Network] = ()) -> Ceiling:
 
     Raises: CeilingFileError.
     """
-    said = _read(path) if path is not None and path.exists() else CeilingFile()
+    said = CeilingFile() if path is None else _read(path)
     if said.networks is None:
         networks = own_networks()
     else:
@@ -178,6 +178,8 @@ def load_ceiling(path: Path | None, named: Iterable[Network] = ()) -> Ceiling:
 def _read(path: Path) -> CeilingFile:
     try:
         return CeilingFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return CeilingFile()
     except OSError as error:
         raise CeilingFileError(f"{path}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from shared.files import write_private
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_LONGEST_COMMUNITY = 255  # octets
 
 
 class CredentialError(Exception):
@@ -35,6 +36,17 @@ class Credential(BaseModel):
 PUBLIC = Credential(community=SecretStr("public"))  # named "public" unless the site says otherwise
 
 
+def community_of(typed: str) -> SecretStr:
+    """A community as a person typed it. Raises: CredentialError."""
+    try:
+        fits = 0 < len(typed.encode()) <= _LONGEST_COMMUNITY
+    except UnicodeEncodeError:
+        raise CredentialError("a community that is not UTF-8 cannot be sent") from None
+    if not fits:
+        raise CredentialError(f"a community has 1 to {_LONGEST_COMMUNITY} octets")
+    return SecretStr(typed)
+
+
 def load_credentials(path: Path | None) -> Mapping[str, Credential]:
     """The site's credentials by name, with `public` among them.
 
@@ -44,22 +56,14 @@ def load_credentials(path: Path | None) -> Mapping[str, Credential]:
 
     Raises: CredentialError.
     """
-    found: dict[str, Credential] = {"public": PUBLIC}
-    if path is None or not path.exists():
-        return found
-    if path.is_dir():
-        for file in sorted(path.iterdir()):
-            if not file.name.startswith(".") and file.is_file():
-                found[file.name] = _from_secret(file)
-        return found
-    if path.stat().st_mode & 0o077:
-        raise CredentialError(f"{path}: others than its owner may read it; chmod 600 {path}")
+    if path is None:
+        return {"public": PUBLIC}
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        found.update({name: Credential.model_validate(entry) for name, entry in entries.items()})
-    except (ValueError, AttributeError) as error:
-        raise CredentialError(f"{path}: {_fault(error)}") from None
-    return found
+        return {"public": PUBLIC, **_from_place(path)}
+    except FileNotFoundError:
+        return {"public": PUBLIC}
+    except OSError as error:
+        raise CredentialError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def save_credential(path: Path, name: str, credential: Credential | None) -> None:
@@ -69,7 +73,9 @@ def save_credential(path: Path, name: str, credential: Credential | None) -> Non
     """
     if not _NAME.fullmatch(name):
         raise CredentialError(f"{name!r}: a name holds letters, digits, '.', '_' and '-'")
-    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if path.is_dir():
+        raise CredentialError(f"{path}: is a mounted Secret; change it where it comes from")
+    entries = _entries(path) if path.exists() else {}
     if credential is None:
         if name not in entries:
             raise CredentialError(f"{path}: holds no credential {name!r}")
@@ -83,6 +89,31 @@ def save_credential(path: Path, name: str, credential: Credential | None) -> Non
     write_private(path, json.dumps(entries, indent=1))
 
 
+def _from_place(path: Path) -> dict[str, Credential]:
+    if path.is_dir():
+        return {
+            file.name: _from_secret(file)
+            for file in sorted(path.iterdir())
+            if not file.name.startswith(".") and file.is_file()
+        }
+    if path.stat().st_mode & 0o077:
+        raise CredentialError(f"{path}: others than its owner may read it; chmod 600 {path}")
+    try:
+        return {name: Credential.model_validate(entry) for name, entry in _entries(path).items()}
+    except ValidationError as error:
+        raise CredentialError(f"{path}: {_fault(error)}") from None
+
+
+def _entries(path: Path) -> dict[str, object]:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CredentialError(f"{path}: {_fault(error)}") from None
+    if not isinstance(entries, dict):
+        raise CredentialError(f"{path}: {_fault(None)}")
+    return entries
+
+
 def _from_secret(file: Path) -> Credential:
     text = file.read_text(encoding="utf-8").strip()
     try:
@@ -93,7 +124,7 @@ def _from_secret(file: Path) -> Credential:
         raise CredentialError(f"{file}: {_fault(error)}") from None
 
 
-def _fault(error: Exception) -> str:
+def _fault(error: Exception | None) -> str:
     if isinstance(error, ValidationError):
         fault = error.errors(include_input=False, include_url=False)[0]
         return f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import SecretStr
 
 from services.discovery.find import Finding, findings
 from services.discovery.identify import load_makers
@@ -22,7 +21,7 @@ from services.discovery.rounds import named_at_site
 from services.discovery.settings import DiscoverySettings
 from services.discovery.sweep import Sweep, spans_of
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
-from shared.credentials import PUBLIC, Credential, CredentialError, load_credentials
+from shared.credentials import PUBLIC, Credential, CredentialError, community_of, load_credentials
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
 from shared.snmp.wire import V1
@@ -111,7 +110,7 @@ async def _prepare(args: argparse.Namespace, settings: DiscoverySettings) -> Pre
     _, faults = parse_targets(args.target)
     if not 1 <= args.port <= 65535:
         faults.append(f"--port {args.port}: a port is a number from 1 to 65535")
-    if args.rate is not None and args.rate < 0:
+    if args.rate is not None and not 0 <= args.rate < math.inf:
         faults.append(f"--rate {args.rate:g}: datagrams a second, 0 for unpaced")
     if faults:
         raise UsageError("\n".join(faults))
@@ -147,7 +146,7 @@ def _credentials(
                 raise CredentialError(f"no credential {name!r} at this site; see credential list")
             chosen[name] = stored[name]
     for number, community in enumerate(communities, 1):
-        chosen[f"community-{number}"] = Credential(community=SecretStr(community))
+        chosen[f"community-{number}"] = Credential(community=community_of(community))
     if not chosen:
         sys.stderr.write("pagetally sweep: no credential given, asking as public\n")
         chosen["public"] = PUBLIC

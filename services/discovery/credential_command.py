@@ -7,14 +7,13 @@ import asyncio
 import getpass
 import sys
 
-from pydantic import SecretStr
-
 from services.discovery.identify import SYS_DESCR, SYS_OBJECT_ID, text_of
 from services.discovery.settings import DiscoverySettings
 from shared.ceiling import CeilingFileError, load_ceiling
 from shared.credentials import (
     Credential,
     CredentialError,
+    community_of,
     load_credentials,
     save_credential,
 )
@@ -24,7 +23,7 @@ from shared.snmp.port import SnmpError
 from shared.spans import address_of
 from shared.targets import Addresses, TargetError, parse_target
 
-_LONGEST_SECRET = 255
+_LONGEST_LINE = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +44,7 @@ def run_command(args: argparse.Namespace) -> int:
     actions = {"add": _add, "list": _list, "test": _test, "remove": _remove}
     try:
         return actions[args.action](args, settings)
-    except (CredentialError, CeilingFileError, TargetError, OSError) as error:
+    except (CredentialError, CeilingFileError, TargetError) as error:
         sys.stderr.write(f"pagetally credential: {error}\n")
         return 2
 
@@ -54,10 +53,11 @@ def _add(args: argparse.Namespace, settings: DiscoverySettings) -> int:
     if sys.stdin.isatty():
         secret = getpass.getpass("Community: ")
     else:
-        secret = sys.stdin.readline(_LONGEST_SECRET + 2).rstrip("\r\n")
-    if not 0 < len(secret.encode()) <= _LONGEST_SECRET:
-        raise CredentialError(f"a community has 1 to {_LONGEST_SECRET} octets")
-    credential = Credential(version=args.snmp_version, community=SecretStr(secret))
+        try:
+            secret = sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise CredentialError("a community that is not UTF-8 cannot be sent") from None
+    credential = Credential(version=args.snmp_version, community=community_of(secret))
     save_credential(settings.credentials_file, args.name, credential)
     sys.stdout.write(f"{args.name}: kept in {settings.credentials_file}\n")
     return 0
