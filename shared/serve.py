@@ -82,9 +82,13 @@ async def health(port: int, problems: Iterable[Problem] = ()) -> AsyncIterator[i
         )
         return [("\n".join(faults) or "ok").encode() + b"\n"]
 
-    server = make_server(
-        "127.0.0.1", port, answer, server_class=_Server, handler_class=_QuietHandler
-    )
+    try:
+        server = make_server(
+            "127.0.0.1", port, answer, server_class=_Server, handler_class=_QuietHandler
+        )
+    except OSError as error:
+        where = f"health and metrics at 127.0.0.1:{port}"
+        raise OSError(error.errno, f"{where}: {error.strerror}") from None
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
     thread.start()
     try:

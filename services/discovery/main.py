@@ -103,11 +103,14 @@ async def _start_and_run(bus: Bus, agenda: Agenda) -> None:
 def _rabbit(settings: DiscoverySettings) -> Bus:
     if settings.bus_url is None:
         raise SettingError("DISCOVERY_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT")
-    return RabbitBus(
-        settings.bus_url.get_secret_value(),
-        feeds=[POLLER_FOUND, UPLOADER_EVENTS],
-        name=f"discovery {settings.agent}",
-    )
+    try:
+        return RabbitBus(
+            settings.bus_url.get_secret_value(),
+            feeds=[POLLER_FOUND, UPLOADER_EVENTS],
+            name=f"discovery {settings.agent}",
+        )
+    except ValueError as error:
+        raise SettingError(f"DISCOVERY_BUS_URL: {error}") from None
 
 
 def main() -> None:

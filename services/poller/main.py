@@ -117,7 +117,10 @@ def fresh_credentials(path: Path) -> Callable[[], Mapping[str, Credential]]:
 def _rabbit(url: str) -> Bus:
     from shared.bus.rabbit import RabbitBus  # an agent in one process has no pika
 
-    return RabbitBus(url, feeds=[UPLOADER_EVENTS])
+    try:
+        return RabbitBus(url, feeds=[UPLOADER_EVENTS])
+    except ValueError as error:
+        raise SettingError(f"POLLER_BUS_URL: {error}") from None
 
 
 def _told(handler: OrderHandler) -> Handler:
