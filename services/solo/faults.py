@@ -20,18 +20,15 @@ from shared.credentials import CredentialError
 from shared.store.binaries import EmbeddedError
 from shared.store.postgres import StoreError
 
+_SET_WRONG = (CeilingFileError, CredentialError, PollerSettingError, ProfileError, SettingError)
 _TOLD = (
+    *_SET_WRONG,
     BusDownError,
     CaError,
-    CeilingFileError,
-    CredentialError,
     EmbeddedError,
     HubError,
     OSError,
-    PollerSettingError,
-    ProfileError,
     RosterError,
-    SettingError,
     SpoolError,
     StoreError,
     TimeoutError,
@@ -39,7 +36,9 @@ _TOLD = (
 
 
 def told(work: Coroutine[Any, Any, None]) -> int:
-    """Run `work`; gives 0, or 1 with one line on stderr for each of its faults."""
+    """Run `work`; gives 0, or with one line on stderr for each of its faults 1, or 2 where all of
+    them are of what was set.
+    """
     try:
         asyncio.run(work)
     except _TOLD as error:
@@ -55,7 +54,7 @@ def _say(faults: Sequence[Exception]) -> int:
     for fault in faults:
         said = " ".join(str(fault).split()) or type(fault).__name__
         sys.stderr.write(f"pagetally: {said[:500]}\n")
-    return 1
+    return 2 if all(isinstance(fault, _SET_WRONG) for fault in faults) else 1
 
 
 def _leaves(group: ExceptionGroup[Exception]) -> list[Exception]:

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_command(args: argparse.Namespace) -> int:
     try:
         asyncio.run(_replay(args.folder, args.first_address, args.port))
-    except (RecordingError, OSError) as error:
+    except (RecordingError, OSError, OverflowError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

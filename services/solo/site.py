@@ -12,11 +12,12 @@ from services.solo.faults import told
 from services.solo.named import TypedWrongError, naming
 from services.solo.places import Places
 from services.uploader.send import fetch_ca
+from services.uploader.settings import UploaderSettings
 from shared.ceiling import CeilingFileError, load_ceiling
 from shared.files import write_private
 from shared.log import set_up_logs
 from shared.serve import stop_on_signals, until
-from shared.settings import state_folder
+from shared.settings import settings_or_exit, state_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +50,8 @@ def run_command(args: argparse.Namespace) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
 
+    uploader = settings_or_exit(UploaderSettings, hub_url=args.hub, key_file=args.key_file)
+
     async def site() -> None:
         places.make(hub=False)
         stopping = stop_on_signals()
@@ -56,7 +59,7 @@ def run_command(args: argparse.Namespace) -> int:
             places,
             hub_url=args.hub,
             key_file=args.key_file,
-            ca_file=args.ca_file or await _pinned(places, args.hub, args.pin),
+            ca_file=args.ca_file or await _pinned(places, uploader, args.pin),
             ceiling=ceiling,
             targets=args.targets,
             credentials=args.credential,
@@ -68,11 +71,12 @@ def run_command(args: argparse.Namespace) -> int:
     return told(site())
 
 
-async def _pinned(places: Places, hub: str, pin: str | None) -> Path | None:
+async def _pinned(places: Places, settings: UploaderSettings, pin: str | None) -> Path | None:
     """The CA file that a pin stands for; None, the system's trust store, without one."""
     if pin is None:
         return None
     file = places.agent / f"ca-{pin}.pem"
     if not file.exists():
-        write_private(file, await fetch_ca(hub, pin))
+        proxy = settings.proxy.get_secret_value() if settings.proxy else None
+        write_private(file, await fetch_ca(settings.hub_url, pin, proxy=proxy))
     return file
