@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
+from io import TextIOWrapper
+from pathlib import Path
+from types import ModuleType
 
 # command -> (module with add_arguments and run_command, what it does)
 COMMANDS = {
@@ -33,10 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
                 f"pagetally {command}: is set by its environment, see docs/settings.md\n"
             )
             return 2
-        importlib.import_module(f"services.{command}.main").main()
+        _imported(command, f"services.{command}.main").main()
         return 0
     if command in COMMANDS:
-        module = importlib.import_module(COMMANDS[command][0])
+        module = _imported(command, COMMANDS[command][0])
         parser = argparse.ArgumentParser(
             prog=f"pagetally {command}", description=COMMANDS[command][1], allow_abbrev=False
         )
@@ -52,11 +56,49 @@ def main(arguments: list[str] | None = None) -> int:
     return 2
 
 
-if __name__ == "__main__":
+def _imported(command: str, name: str) -> ModuleType:
     try:
-        sys.exit(main())
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("services."):
+            raise
+        sys.stderr.write(f"pagetally: {command} is not in this image, which holds one service\n")
+        raise SystemExit(2) from None
+
+
+def run() -> int:
+    """`main` for a shell: what keeps a command from going on is told in one line."""
+    open_streams()
+    try:
+        status = main()
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit(130)
+        status = 130
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+        status = 141
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"pagetally: {where}{error.strerror or error}\n")
+        status = 1
+    try:
+        sys.stdout.flush()
+    except OSError:  # told above, or nobody reads it: Python shall not tell it once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return status
+
+
+def open_streams() -> None:
+    """Streams that were closed lead nowhere, or the next file opened would stand in their place.
+
+    What a stream's encoding lacks is written with backslashes: a device may call itself anything.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -70,7 +70,10 @@ def state_folder() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/pagetally")
     data_home = os.environ.get("XDG_DATA_HOME")
-    return (Path(data_home) if data_home else Path.home() / ".local" / "share") / "pagetally"
+    try:
+        return (Path(data_home) if data_home else Path.home() / ".local" / "share") / "pagetally"
+    except RuntimeError:
+        _stop("PAGETALLY_STATE: must be set, for this user has no home folder")
 
 
 def _stop(fault: str) -> NoReturn:
