@@ -11,8 +11,10 @@ from services.ingest.identity import (
     Placing,
     Sighting,
     device_key,
+    owned,
     place,
     usable_mac,
+    without_serial,
 )
 from services.ingest.sites import Site
 from shared.messages import MeterRead
@@ -22,6 +24,13 @@ _KNOWN = """
     select d.id, d.key, d.held_because, a.site_id
     from device d left join assignment a on a.device_id = d.id and a.to_at = 'infinity'
     where d.customer_id = %s and d.key = any(%s)
+"""
+_OWNERS = "select mac, key, model from device where customer_id = %s and mac = any(%s) order by id"
+_SHOWN = """
+    update device d set mac = came.mac, model = came.model
+    from unnest(%s::text[], %s::text[], %s::text[]) as came (key, mac, model)
+    where d.customer_id = %s and d.key = came.key
+        and (d.mac, d.model) is distinct from (came.mac, came.model)
 """
 _PLACED_BEFORE = """
     select r.id, r.round_id, r.target, r.mac, r.model, d.key
@@ -46,7 +55,7 @@ async def note_devices(connection: Connection, site: Site, reads: Sequence[Meter
     """Write the evidence of reads that have none. The caller holds the customer's lock."""
     if not reads:
         return
-    sightings = [_sighting(site, read) for read in reads]
+    sightings = await _sightings(connection, site, reads)
     keys = list({sighting.key for sighting in sightings if sighting.key})
     cursor = await connection.execute(_KNOWN, (site.customer_id, keys))
     found = await cursor.fetchall()
@@ -81,6 +90,14 @@ async def note_devices(connection: Connection, site: Site, reads: Sequence[Meter
         " where d.customer_id = %s and d.key = came.key and came.at < d.first_read_at",
         (list(first_at), list(first_at.values()), site.customer_id),
     )
+    shown = {it.key: it for it in sightings if it.key and it.mac and not without_serial(it)}
+    await connection.execute(
+        _SHOWN,
+        (
+            *([*shown], [it.mac for it in shown.values()], [it.model for it in shown.values()]),
+            site.customer_id,
+        ),
+    )
     await copy_rows(
         connection,
         "evidence",
@@ -88,6 +105,21 @@ async def note_devices(connection: Connection, site: Site, reads: Sequence[Meter
         (_evidence(site.id, read_id, placing, ids) for read_id in own),
     )
     await _quarantine(connection, site, placing, set(own))
+
+
+async def _sightings(
+    connection: Connection, site: Site, reads: Sequence[MeterRead]
+) -> list[Sighting]:
+    sightings = [_sighting(site, read) for read in reads]
+    macs = {it.mac for it in sightings if it.mac and without_serial(it)}
+    if not macs:
+        return sightings
+    cursor = await connection.execute(_OWNERS, (site.customer_id, list(macs)))
+    owners = {row["mac"]: (row["key"], row["model"]) for row in await cursor.fetchall()}
+    for it in sightings:
+        if it.key and it.mac and not without_serial(it):
+            owners[it.mac] = it.key, it.model
+    return [owned(sighting, owners) for sighting in sightings]
 
 
 def _sighting(site: Site, read: MeterRead) -> Sighting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from shared.messages import DeviceIdentity
@@ -91,6 +91,26 @@ def usable_mac(mac: str | None) -> str | None:
     return None if int(compared[:2], 16) & 1 else compared
 
 
+def without_serial(sighting: Sighting) -> bool:
+    return sighting.key is not None and sighting.key.startswith("mac ")
+
+
+def owned(sighting: Sighting, owners: Mapping[str, tuple[str, str | None]]) -> Sighting:
+    """The sighting, held where it lacks the serial number of a device that has its MAC address.
+
+    Some devices hide it while they start. As a device of its own, such a one would be billed
+    twice. Printers of several models may share one print server, and its address.
+
+    Args:
+        owners: (key, model) of devices known by their serial number, by MAC address.
+    """
+    owner = owners.get(sighting.mac or "") if without_serial(sighting) else None
+    if owner is None or (sighting.model and owner[1] and sighting.model != owner[1]):
+        return sighting
+    reason = f"it reports no serial number, and its MAC address is that of {_shown(owner[0])}"
+    return replace(sighting, key=None, held_because=reason)
+
+
 def place(
     site_id: int,
     sightings: Sequence[Sighting],
@@ -136,7 +156,7 @@ def place(
 def _conflict(
     site_id: int, sighting: Sighting, device: KnownDevice, twins: Iterable[Sighting]
 ) -> str | None:
-    shown = (sighting.key or "").replace("serial ", "serial number ", 1)
+    shown = _shown(sighting.key or "")
     if device.site_id is not None and device.site_id != site_id:
         return (
             f"{shown} is assigned to another site of this customer:"
@@ -151,3 +171,7 @@ def _conflict(
                 f" and as {sighting.target}: two devices show it"
             )
     return None
+
+
+def _shown(key: str) -> str:
+    return key.replace("serial ", "serial number ", 1)

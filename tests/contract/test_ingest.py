@@ -539,6 +539,29 @@ async def test_a_serial_that_shows_at_another_site_is_held_there(hub: Hub) -> No
     }
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_device_that_hides_its_serial_now_and_then_is_not_billed_twice(
+    hub: Hub, at_once: bool
+) -> None:
+    """As some do while they start: by its MAC address it would be a second device."""
+    whole = DeviceIdentity(make="HP", model="M2", serial="VB1234", mac="02:00:00:00:00:01")
+    bare = DeviceIdentity(make="HP", mac="02:00:00:00:00:01")
+    other = DeviceIdentity(make="HP", mac="02:00:00:00:00:02")
+    reads = [
+        meter_read(n, device=each)
+        for n, each in enumerate((whole, bare, whole, bare, other), start=1)
+    ]
+    for sent in [reads] if at_once else [[one] for one in reads]:
+        answer = await hub.post([line(n, it) for n, it in enumerate(sent, start=1)])
+        assert answer.status_code == 200
+
+    keys = [row["key"] for row in await hub.rows("select key from device order by key")]
+    assert keys == ["mac hq 02:00:00:00:00:02", "serial HP VB1234"]
+    held = await hub.rows("select held_because from evidence where device_id is null")
+    assert len(held) == 2
+    assert "its MAC address is that of serial number HP VB1234" in held[0]["held_because"]
+
+
 async def test_one_serial_at_two_customers_is_two_devices(hub: Hub) -> None:
     await add_customer(hub.store, "Other")
     other = await hub.beside("elsewhere", "Other")

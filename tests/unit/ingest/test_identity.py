@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.ingest.identity import KnownDevice, Sighting, device_key, place
+from services.ingest.identity import KnownDevice, Sighting, device_key, owned, place
 from shared.messages import DeviceIdentity
 
 ROUND = uuid4()
@@ -48,6 +48,22 @@ def test_a_device_with_neither_serial_nor_mac_is_held_for_a_person(mac: str | No
 
 def test_a_serial_without_a_maker_still_tells_devices_apart() -> None:
     assert device_key("hq", DeviceIdentity(serial="VB12345")) == ("serial - VB12345", None)
+
+
+@pytest.mark.parametrize(
+    ("model", "owner", "held"),
+    [("M2", "M2", True), (None, "M2", True), ("M2", None, True), ("M2", "M3", False)],
+)
+def test_a_read_that_lacks_the_serial_of_its_mac_address_is_held_if_it_can_be_the_same_device(
+    model: str | None, owner: str | None, held: bool
+) -> None:
+    bare = Sighting(
+        uuid4(), ROUND, "snmp:a", "02:00:00:00:00:01", model, "mac hq 02:00:00:00:00:01"
+    )
+
+    told = owned(bare, {"02:00:00:00:00:01": (KEY, owner)})
+
+    assert (told.key is None) == held
 
 
 def test_a_device_that_moved_to_another_address_stays_the_same() -> None:
