@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import threading
@@ -14,17 +15,35 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import make_wsgi_app
 
 from shared.bus.port import Bus
+from shared.log import log
+
+STOP_S = 27.0  # of the 30 s after which a process that was told to stop is killed
 
 Problem = Callable[[], str | None]  # what keeps a dependency from working, in words
 
 
-def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets."""
+def stop_on_signals(*, within_s: float = STOP_S) -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets; `within_s` later the process ends in any case.
+
+    A look-up of a name has no end of its own: while no name server answers it holds a thread for
+    a minute, and the loop would wait for that thread.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if not stopping.is_set():
+            stopping.set()
+            loop.call_later(within_s, _leave, within_s)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
     return stopping
+
+
+def _leave(after_s: float) -> None:
+    log.warning("stopped without the end of what still ran", seconds=after_s)
+    os._exit(1)
 
 
 async def work_on(bus: Bus, stopping: asyncio.Event) -> None:
