@@ -17,7 +17,6 @@ from services.discovery.rounds import Manner, Rounds
 from services.discovery.schedule import RoundKind
 from services.discovery.settings import DiscoverySettings, SettingError
 from shared.bus.port import DISCOVERY_SCOPE, POLLER_FOUND, UPLOADER_EVENTS, Bus, BusDownError
-from shared.bus.rabbit import RabbitBus
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.credentials import CredentialError, load_credentials
 from shared.log import set_up_logs
@@ -103,6 +102,8 @@ async def _start_and_run(bus: Bus, agenda: Agenda) -> None:
 def _rabbit(settings: DiscoverySettings) -> Bus:
     if settings.bus_url is None:
         raise SettingError("DISCOVERY_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT")
+    from shared.bus.rabbit import RabbitBus  # an agent in one process has no pika
+
     try:
         return RabbitBus(
             settings.bus_url.get_secret_value(),

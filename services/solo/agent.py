@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from services.discovery.agenda import Agenda
@@ -16,6 +16,7 @@ from services.uploader.main import uploading
 from services.uploader.settings import UploaderSettings
 from shared.bus.local import LocalBus
 from shared.ceiling import Ceiling
+from shared.serve import health
 from shared.settings import settings_or_exit
 
 
@@ -29,12 +30,16 @@ async def running_agent(
     ceiling: Ceiling,
     targets: Sequence[str] = (),
     credentials: Sequence[str] = (),
+    agent: str = "agent",
+    health_port: int | None = None,
     **discovery: object,
 ) -> AsyncIterator[Agenda]:
     """The agent while the block runs; it begins no round by itself: that is `Agenda.run`.
 
     Args:
         targets: typed at the site, searched and read with `credentials`.
+        agent: the name that its messages carry.
+        health_port: of /healthz, /readyz and /metrics on loopback; None: not served.
         discovery: further settings of discovery, by name.
 
     Raises: what the three services raise where a setting or a file is wrong.
@@ -46,6 +51,7 @@ async def running_agent(
     }
     uploader = settings_or_exit(
         UploaderSettings,
+        agent=agent,
         hub_url=hub_url,
         key_file=key_file,
         ca_file=ca_file,
@@ -54,17 +60,22 @@ async def running_agent(
     )
     finder = settings_or_exit(
         DiscoverySettings,
+        agent=agent,
         roster_file=places.agent / "roster.sqlite",
         targets=tuple(targets),
         credentials=tuple(credentials),
         **files,
         **discovery,
     )
+    poller = settings_or_exit(PollerSettings, agent=agent, **files)
     async with (
-        uploading(uploader, bus),
-        polling(settings_or_exit(PollerSettings, **files), bus, ceiling),
+        uploading(uploader, bus) as relay,
+        polling(poller, bus, ceiling),
         discovering(finder, bus, ceiling) as agenda,
+        AsyncExitStack() as stack,
     ):
+        if health_port is not None:
+            await stack.enter_async_context(health(health_port, [bus.problem, relay.problem]))
         await bus.start()
         try:
             yield agenda

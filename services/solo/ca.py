@@ -6,7 +6,6 @@ The CA may sign for this host's names only (critical name constraints, RFC 5280 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -18,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from shared.files import write_private
 
 _CA_LIFE = timedelta(days=3650)
 _LEAF_LIFE = timedelta(days=90)
@@ -94,8 +95,8 @@ def _make_ca(cert: Path, key: Path, names: Sequence[x509.GeneralName], now: date
         .add_extension(x509.NameConstraints(_subtrees(names), None), critical=True)
         .sign(private, hashes.SHA256())
     )
-    _write(key, _key_pem(private))  # first: a certificate that is there has its key
-    _write(cert, signed.public_bytes(serialization.Encoding.PEM), mode=0o644)
+    write_private(key, _key_pem(private))  # first: a certificate that is there has its key
+    write_private(cert, signed.public_bytes(serialization.Encoding.PEM), mode=0o644)
 
 
 def _make_leaf(
@@ -119,7 +120,7 @@ def _make_leaf(
         )
         .sign(signing, hashes.SHA256())
     )
-    _write(server, _key_pem(private) + signed.public_bytes(serialization.Encoding.PEM))
+    write_private(server, _key_pem(private) + signed.public_bytes(serialization.Encoding.PEM))
 
 
 def _builder(
@@ -227,14 +228,3 @@ def _key_pem(private: ec.EllipticCurvePrivateKey) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-
-
-def _write(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Whole or not at all, and on disk."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -131,6 +131,8 @@ class SimulatedKyocera(SimulatedPrinter):
         rows[f"{KYOCERA}.43.5.1.1.1.1"] = ("OctetString", self.model.encode())
         rows[f"{KYOCERA}.43.5.1.1.28.1"] = ("OctetString", self.serial.encode())
         rows[f"{KYOCERA}.43.10.1.1.12.1.1"] = ("Counter32", lambda: self.total)
+        for name, function in (("print", 1), ("copy", 2)):
+            rows[f"{KYOCERA}.42.3.1.1.1.1.{function}"] = ("Counter32", partial(self._made_by, name))
         for name, (function, colour) in _KYOCERA_ROWS.items():
             rows[f"{KYOCERA}.42.3.1.2.1.1.{function}.{colour}"] = (
                 "Counter32",
@@ -141,6 +143,9 @@ class SimulatedKyocera(SimulatedPrinter):
     @property
     def life_count(self) -> int:
         return self.total + self.total // 100
+
+    def _made_by(self, function: str) -> int:
+        return sum(count for name, count in self.counts.items() if name.startswith(function))
 
     def meters(self) -> dict[str, int]:
         return {"total": self.total, **self.counts}

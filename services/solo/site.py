@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca-file", type=Path, metavar="FILE", help="instead of a pin")
     parser.add_argument("--credential", action="append", default=[], metavar="NAME")
     parser.add_argument("--agent", default="agent", metavar="NAME", help="this agent's name")
+    parser.add_argument(
+        "--health-port", type=int, metavar="PORT", help="/healthz, /readyz, /metrics on 127.0.0.1"
+    )
     parser.add_argument("--log-format", choices=("kv", "json"), default="kv")
 
 
@@ -65,6 +68,7 @@ def run_command(args: argparse.Namespace) -> int:
             credentials=args.credential,
             search_at_start=bool(args.targets),
             agent=args.agent,
+            health_port=args.health_port,
         ) as agenda:
             await until(stopping, agenda.run())
 

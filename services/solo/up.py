@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", action="append", default=[], metavar="NAME", help="that sites reach this box by"
     )
+    parser.add_argument(
+        "--health-port", type=int, metavar="PORT", help="/healthz, /readyz, /metrics on 127.0.0.1"
+    )
     parser.add_argument("--log-format", choices=("kv", "json"), default="kv")
 
 
@@ -74,6 +77,7 @@ def run_command(args: argparse.Namespace) -> int:
                 targets=args.targets,
                 credentials=credentials,
                 search_at_start=bool(args.targets),
+                health_port=args.health_port,
             ) as agenda:
                 _say(hub.console_url, hub.ca.fingerprint, credentials)
                 await until(stopping, agenda.run())
