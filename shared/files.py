@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 
-def write_private(file: Path, content: str | bytes) -> None:
-    """Put a file that only its owner may read in place, on disk when this returns."""
+def write_private(file: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Put a file in place, on disk when this returns; only its owner may read it by `mode`."""
     octets = content.encode() if isinstance(content, str) else content
-    fresh = file.with_name(f"{file.name}.new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as opened:
+    fresh = file.with_name(f".{file.name}.{os.getpid()}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
         opened.write(octets)
         opened.flush()
         os.fsync(opened.fileno())

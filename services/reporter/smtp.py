@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import smtplib
 import socket
@@ -15,6 +14,7 @@ from typing import Literal, Protocol
 
 from services.reporter.mail import is_address
 from services.reporter.report import printable
+from shared.files import write_private
 
 # nothing that a server does may hold a mailbox for longer
 _LONGEST_S = 300.0
@@ -209,11 +209,6 @@ def _dots_doubled(mail: bytes) -> bytes:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that only its owner reads, so that it is there whole or not at all."""
+    """Write a file that only its owner reads, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_private(path, content)

@@ -25,6 +25,7 @@ from typing import Any
 
 import psycopg
 
+from shared.files import write_private
 from shared.store.binaries import EmbeddedError, reachable, server_version, wheel_binaries
 
 __all__ = ["SERVER_FOLDER", "URL_FILE", "EmbeddedError", "EmbeddedPostgres", "embedded_postgres"]
@@ -194,7 +195,7 @@ class EmbeddedPostgres:
         if self._cluster.exists():
             raise EmbeddedError(f"{file} is missing: without it {self._cluster} cannot be opened")
         password = secrets.token_urlsafe(24)
-        _write_private(file, password)
+        write_private(file, password)
         return password
 
     # -- making and running -----------------------------------------------------------------
@@ -205,7 +206,7 @@ class EmbeddedPostgres:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         password_file = self.folder / "password.new"
-        _write_private(password_file, password)
+        write_private(password_file, password)
         if self._owner:
             os.chown(fresh, *self._owner)
             os.chown(password_file, *self._owner)
@@ -354,11 +355,3 @@ def _ensure_database(url: str) -> None:
         row = connection.execute("select 1 from pg_database where datname = 'pagetally'").fetchone()
         if row is None:
             connection.execute("create database pagetally")
-
-
-def _write_private(file: Path, text: str) -> None:
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
