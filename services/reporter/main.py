@@ -115,7 +115,10 @@ class Reporter:
             if self._settings.report_folder is not None:
                 async with self._store.transaction() as connection:
                     name, workbook = await workbook_of(connection, report)
-                await asyncio.to_thread(write_whole, self._settings.report_folder / name, workbook)
+                # two customers' names may give one file name, and a period several reports
+                own_name = f"{name.removesuffix('.xlsx')}-{report}.xlsx"
+                file = self._settings.report_folder / own_name
+                await asyncio.to_thread(write_whole, file, workbook)
         except Exception as error:
             known = isinstance(error, StoreError)
             if known and await self._store.problem():

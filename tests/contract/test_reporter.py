@@ -569,6 +569,27 @@ async def test_a_schedule_makes_the_month_before_once_and_after_a_sleep_each_mon
     assert len(list((tmp_path / "reports").iterdir())) == 3
 
 
+async def test_no_report_in_the_folder_takes_the_place_of_another(
+    store: Store, store_url: str, tmp_path: Path
+) -> None:
+    for name in ("Müller", "Möller"):
+        customer = (await new_hub(store, name)).customer
+        async with store.transaction() as connection:
+            await connection.execute(
+                "insert into schedule (customer_id, cron, created_at)"
+                " values (%s, '0 6 1 * *', '2026-09-15 00:00Z')",
+                (customer.id,),
+            )
+    settings = ReporterSettings.model_validate(
+        {"database_url": store_url, "report_folder": tmp_path / "reports"}
+    )
+
+    working = Reporter(settings, store, Folder(tmp_path / "mail"), asyncio.Event())
+    await working.wake(at("2026-10-01T06:00"))
+
+    assert len(list((tmp_path / "reports").iterdir())) == 2
+
+
 async def test_a_customer_whose_report_cannot_be_made_does_not_stop_another(
     hub: Hub, store: Store, store_url: str, tmp_path: Path
 ) -> None:
