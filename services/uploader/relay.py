@@ -54,6 +54,7 @@ class Relay:
         self._arrived = asyncio.Event()
         self._limit = self._most = MAX_MESSAGES
         self._failures = 0
+        self._has_asked_scope = False  # since this process began
         self._problem: str | None = "the hub was not contacted yet"
 
     def wake(self) -> None:
@@ -107,7 +108,10 @@ class Relay:
         return None
 
     async def _tend(self) -> None:
-        scope = await fetch_scope(self._hub, self._spool, self._publish)
+        scope = await fetch_scope(
+            self._hub, self._spool, self._publish, anew=not self._has_asked_scope
+        )
+        self._has_asked_scope = True
         if scope:
             log.info("scope handed on", service="uploader", version=scope.version)
         await asyncio.to_thread(self._spool.forget, self._now() - self._keep)

@@ -14,18 +14,19 @@ _LONGEST_ETAG = 256
 
 
 async def fetch_scope(
-    hub: Hub, spool: Spool, publish: Callable[[Message], Awaitable[None]]
+    hub: Hub, spool: Spool, publish: Callable[[Message], Awaitable[None]], *, anew: bool = False
 ) -> Scope | None:
     """Publish the scope if the hub has one that was not handed on yet; which, or None.
 
     Its version is remembered once it is published, so that a scope that could not be handed on is
-    fetched again.
+    fetched again. `anew` hands on also the one that was: discovery may have lost its roster since.
 
     Raises: HubError; BusDownError; CannotStoreError.
     """
     there = f"{hub.url} "  # another hub's versions say nothing of this one's
     known = await asyncio.to_thread(spool.scope_etag) or ""
-    headers = {"If-None-Match": known.removeprefix(there)} if known.startswith(there) else {}
+    is_known = known.startswith(there) and not anew
+    headers = {"If-None-Match": known.removeprefix(there)} if is_known else {}
     answer = await hub.get("/v1/scope", headers)
     if answer.status in (304, 204):
         return None

@@ -234,6 +234,19 @@ async def test_a_new_scope_is_handed_on_once(site: Site) -> None:
     assert site.hub.asked_scope == [{}, {"If-None-Match": '"3"'}]
 
 
+async def test_a_process_that_begins_hands_on_the_scope_once_more(site: Site) -> None:
+    """Where the roster was lost, no hub would say again what it has said."""
+    scope = Scope(version=3, author="Ann", changed_at=NOW)
+    site.hub.scope = Answer(200, {"etag": '"3"'}, scope.to_json())
+    site.spool.keep_scope_etag('https://hub.example "3"')
+
+    await site.relay.contact(True)
+    await site.relay.contact(True)
+
+    assert site.published[0] == scope
+    assert site.hub.asked_scope == [{}, {"If-None-Match": '"3"'}]
+
+
 async def test_a_scope_that_could_not_be_handed_on_is_fetched_again(site: Site) -> None:
     scope = Scope(version=3, author="Ann", changed_at=NOW)
     site.hub.scope = Answer(200, {"etag": '"3"'}, scope.to_json())
