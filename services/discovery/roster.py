@@ -116,10 +116,13 @@ class Roster:
         return message
 
     def keep_scope(self, scope: Scope) -> bool:
-        """False where a scope as new is kept already."""
+        """False where a scope as new is kept already.
+
+        A hub that was set up anew counts its versions from 1: what was changed later is newer too.
+        """
         with self._transaction():
-            row = self._one("SELECT version FROM scope")
-            if row and row[0] >= scope.version:
+            row = self._one("SELECT version, body FROM scope")
+            if row and row[0] >= scope.version and not _is_before(row[1], scope):
                 return False
             self._db.execute(
                 "INSERT OR REPLACE INTO scope VALUES (1, ?, ?)", (scope.version, scope.to_json())
@@ -345,6 +348,16 @@ class Roster:
 
     def _one(self, statement: str) -> tuple[Any, ...] | None:
         return next(iter(self._all(statement)), None)
+
+
+def _is_before(body: bytes, scope: Scope) -> bool:
+    """Whether a kept scope was changed before another; one that cannot be read gives way."""
+    try:
+        kept = decode(Scope.routing_key, body)
+    except MessageError:
+        return True
+    assert isinstance(kept, Scope)
+    return kept.changed_at < scope.changed_at
 
 
 def _instant(text: str) -> datetime:

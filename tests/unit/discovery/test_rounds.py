@@ -445,6 +445,16 @@ def test_only_a_newer_scope_replaces_the_kept_one(site: Site) -> None:
     assert site.roster.keep_scope(scope(4, "d"))
 
 
+def test_a_scope_of_a_hub_that_was_set_up_anew_replaces_the_old_one_s(site: Site) -> None:
+    old = Scope(version=7, author="a", changed_at=NOW)
+    anew = Scope(version=1, author="b", changed_at=NOW + timedelta(days=1))
+    site.roster.keep_scope(old)
+
+    assert site.roster.keep_scope(anew)
+    assert site.roster.scope() == anew
+    assert not site.roster.keep_scope(anew)
+
+
 async def test_nothing_is_asked_while_the_roster_cannot_be_written(site: Site) -> None:
     """A full disk: what is tried again every half minute must not be a search of the network."""
     begun = site.begin()
