@@ -121,8 +121,6 @@ class UdpSocket:
             opened.setblocking(False)
             if family == socket.AF_INET6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            elif self.ceiling.broadcast:
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             try:
                 opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
             except OSError:
