@@ -109,11 +109,15 @@ class RabbitBus:
         """Connect, and connect again, until cancelled."""
         loop = asyncio.get_running_loop()
         pauses = back_off()
+        told = ""
         while True:
             began_at = loop.time()
             await self._connection()
-            log.warning("broker lost", broker=self._where, why=self._fault)
-            if loop.time() - began_at > _STEADY_S:
+            was_steady = loop.time() - began_at > _STEADY_S
+            tell = log.debug if self._fault == told and not was_steady else log.warning
+            tell("broker lost", broker=self._where, why=self._fault)
+            told = self._fault or ""
+            if was_steady:
                 pauses = back_off()
             await asyncio.sleep(next(pauses))
 
