@@ -90,7 +90,8 @@ def create_app(settings: IngestSettings, store: Store) -> FastAPI:
             counts[result.status] += 1
         for status, count in counts.items():
             measures.messages.labels(status).inc(count)
-        log.info("batch taken", site=site.name, bytes=size, **counts)
+        tell = log.info if results else log.debug  # a site that only says that it lives
+        tell("batch taken", site=site.name, bytes=size, **counts)
         return EventAnswer(
             results=[EventResult(n=it.n, status=it.status, reason=it.reason) for it in results],
             last=last,
