@@ -30,6 +30,10 @@ SERVICES = ("discovery", "poller", "uploader", "ingest", "reporter", "console")
 
 def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
+    for word in words:
+        if any("\ud800" <= letter <= "\udfff" for letter in word):  # octets that are no UTF-8
+            sys.stderr.write(f"pagetally: {word[:80]!a} is no text in UTF-8\n")
+            return 2
     command = words[0] if words else "--help"
     if command in SERVICES:
         if words[1:]:

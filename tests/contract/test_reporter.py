@@ -675,6 +675,7 @@ async def test_the_command_writes_a_workbook_files_a_mail_and_lists_both(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
+        (("Acme\udcff",), 2, "is no text in UTF-8"),
         (("Nobody",), 2, "no customer is called 'Nobody'; known: Acme"),
         (("Acme", "--period", "October"), 2, "write it like 2026-10"),
         (("Acme", "--from", "2026-10-01"), 2, "belong together"),
