@@ -24,7 +24,7 @@ class ConsoleSettings(ServiceSettings):
     database_url: SecretStr
     host: str = "127.0.0.1"
     port: Annotated[int, BeforeValidator(_own_port), Field(ge=0, le=65535)] = _PORT
-    names: str = ""  # further names it is called by, with commas; needed where host is no loopback
+    names: str = ""  # further names it is called by, with commas; any, where host is no loopback
 
     @property
     def allowed_names(self) -> list[str]:

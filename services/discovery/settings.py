@@ -44,6 +44,6 @@ class DiscoverySettings(ServiceSettings):
     orders_at_once: int = Field(default=200, ge=1)  # given and not yet taken by the bus
     jitter_s: float = Field(default=600, ge=0)  # a round begins at most this far from its instant
     search_at_start: bool = False
-    targets: Words = ()  # typed at the site: named for the ceiling, searched and read
+    targets: Words = ()  # searched and read beside the scope's, within the ceiling
     credentials: Words = ()  # the names of those sent to them, in order
     port: int = Field(default=161, ge=1, le=65535)  # where a target has none of its own

@@ -24,8 +24,8 @@ class IngestSettings(ServiceSettings):
     database_url: SecretStr
     host: str = "127.0.0.1"
     port: Annotated[int, BeforeValidator(_own_port), Field(ge=0, le=65535)] = _PORT
-    tls_cert: Path | None = None  # PEM, with its chain; read again when it changes
-    tls_key: Path | None = None
+    tls_cert: Path | None = None  # PEM, with its chain, read again when it changes; none: no TLS
+    tls_key: Path | None = None  # none: it is in the certificate's file
     ca_file: Path | None = None  # what /v1/ca.pem gives to a new site
     pool_size: int = Field(default=4, ge=1, le=50)
     max_body_bytes: int = Field(default=4_194_304, ge=1024)  # as sent, packed
