@@ -103,6 +103,11 @@ HOSTILE = {
     "not UTF-8": (BODY.replace(b"VB1234", b"VB\xff\xfe"), "JSON"),
     "deep": (b'{"order":' + b"[" * 100_000, "JSON"),
     "too large": (BODY + b" " * MAX_MESSAGE_BYTES, "at most"),
+    "time in seconds, or perhaps milliseconds": (
+        BODY.replace(b'"2026-11-02T12:00:00Z"', b"1793491200"),
+        "taken_at",
+    ),
+    "time in digits": (BODY.replace(b"2026-11-02T12:00:00Z", b"1793491200"), "taken_at"),
     "naive time": (BODY.replace(b"12:00:00Z", b"12:00:00"), "taken_at"),
 }
 
