@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Annotated
 
 import ifaddr
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from shared.quiet import QuietHours, quiet_hours_of
 from shared.spans import Network, Span, common, holds, merged, number_of, span_of, without
 
 # What a wide network in the file or a scope may mean without naming it: RFC 1918, RFC 4193
@@ -49,6 +50,11 @@ class CeilingFileError(Exception):
     """The ceiling file cannot be read as one; the text names file and key."""
 
 
+def _quiet(text: str) -> str:
+    quiet_hours_of(text)
+    return text
+
+
 class CeilingFile(BaseModel):
     """What the file may say; TOML."""
 
@@ -58,7 +64,7 @@ class CeilingFile(BaseModel):
     ports: list[Annotated[int, Field(ge=1, le=65535)]] = [161]
     pace: float = Field(default=200.0, gt=0, le=1_000_000)  # sweep datagrams a second, at most
     broadcast: bool = False
-    quiet_hours: list[str] = []  # "22:00-05:00", local time
+    quiet_hours: list[Annotated[str, AfterValidator(_quiet)]] = []  # "22:00-05:00", local time
     spooler_hosts: list[str] = []
     withheld: list[str] = []  # fields of a read that never leave the site
 
@@ -75,7 +81,7 @@ class Ceiling:
     ports: frozenset[int] = frozenset({161})
     pace: float = 200.0
     broadcast: bool = False
-    quiet_hours: tuple[str, ...] = ()
+    quiet_hours: tuple[QuietHours, ...] = ()
     spooler_hosts: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
 
@@ -169,7 +175,7 @@ def load_ceiling(path: Path | None, named: Iterable[Network] = ()) -> Ceiling:
         ports=frozenset(said.ports),
         pace=said.pace,
         broadcast=said.broadcast,
-        quiet_hours=tuple(said.quiet_hours),
+        quiet_hours=tuple(map(quiet_hours_of, said.quiet_hours)),
         spooler_hosts=tuple(said.spooler_hosts),
         withheld=tuple(said.withheld),
     )
@@ -190,4 +196,6 @@ def _read(path: Path) -> CeilingFile:
         if fault["type"] == "extra_forbidden":
             known = ", ".join(CeilingFile.model_fields)
             raise CeilingFileError(f"{path}: {key}: unknown key; known are {known}") from None
-        raise CeilingFileError(f"{path}: {key}: {fault['msg']}") from None
+        raise CeilingFileError(
+            f"{path}: {key}: {fault['msg'].removeprefix('Value error, ')}"
+        ) from None

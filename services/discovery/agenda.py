@@ -16,6 +16,7 @@ from services.discovery.settings import DiscoverySettings
 from shared.bus.port import CannotStoreError, Delivery
 from shared.log import log
 from shared.messages import Message, RoundFinished, Scope
+from shared.quiet import QuietHours, quiet_from
 
 _LONGEST_SLEEP_S = 60.0  # then the clock is looked at again: it may have been set
 _AFTER_FAULT_S = 30.0
@@ -31,12 +32,15 @@ class Agenda:
         rounds: Rounds,
         settings: DiscoverySettings,
         now: Callable[[], datetime],
+        quiet_hours: Sequence[QuietHours] = (),
     ) -> None:
         self._roster = roster
         self._rounds = rounds
         self._settings = settings
         self._now = now
+        self._quiet_hours = quiet_hours
         self._awake = asyncio.Event()
+        self._searches_first = False
 
     async def keep_scope(self, message: Message, delivery: Delivery) -> Sequence[Message]:
         """The handler of DISCOVERY_SCOPE. Raises: CannotStoreError."""
@@ -61,8 +65,7 @@ class Agenda:
 
     async def run(self) -> None:
         """Until cancelled."""
-        if self._settings.search_at_start and self._roster.open_round() is None:
-            self.begin(Due("search", self._now()))
+        self._searches_first = self._settings.search_at_start and not self._roster.open_round()
         while True:
             self._awake.clear()
             try:
@@ -117,8 +120,15 @@ class Agenda:
         return begun
 
     def _begin_due(self) -> Round | None:
-        scope = self._roster.scope() or _NO_SCOPE
+        """None too in quiet hours; what is due then is due once they have ended."""
         now = self._now()
+        quiet = quiet_from(self._quiet_hours, now)
+        if quiet and quiet <= now:
+            return None
+        if self._searches_first:
+            self._searches_first = False
+            return self.begin(Due("search", now))
+        scope = self._roster.scope() or _NO_SCOPE
         found, _ = schedules(scope, agent=self._settings.agent, jitter_s=self._settings.jitter_s)
         done = self._roster.asks_done()
         due = due_round(found, self._roster.served(now), scope.asks, done, now)

@@ -87,7 +87,7 @@ async def discovering(
             resolve=resolve,
             now=utc_now,
         )
-        agenda = Agenda(roster, rounds, settings, utc_now)
+        agenda = Agenda(roster, rounds, settings, utc_now, ceiling.quiet_hours)
         bus.on(DISCOVERY_SCOPE, agenda.keep_scope, prefetch=1)
         yield agenda
     finally:

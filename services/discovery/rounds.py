@@ -20,6 +20,7 @@ from shared.ceiling import Ceiling
 from shared.credentials import Credential
 from shared.log import log
 from shared.messages import Message, RoundFinished, decode
+from shared.quiet import quiet_from
 from shared.snmp.client import SnmpClient
 from shared.spans import Network, number_of
 from shared.targets import HostName, at_addresses, parse_targets
@@ -73,18 +74,21 @@ class Rounds:
         return await self._publish_last(current)
 
     async def _ask_and_give(self, current: Round) -> None:
+        quiet = quiet_from(self._ceiling.quiet_hours, self._now())
+        read_before = current.deadline + timedelta(seconds=self._manner.read_margin_s)
         orders = Orders(
             self._roster,
             self._publish,
             current.id,
-            read_before=current.deadline + timedelta(seconds=self._manner.read_margin_s),
+            read_before=min(read_before, quiet or read_before),
             at_once=self._manner.orders_at_once,
             now=self._now,
         )
         sweep, credentials = await self._prepared(current)
         async with orders.given_meanwhile():
             await orders.give_again()
-            interrupted = await self._ask_until_deadline(current, sweep, credentials, orders)
+            deadline = min(current.deadline, quiet or current.deadline)
+            interrupted = await self._ask_until(deadline, current, sweep, credentials, orders)
             await orders.all_given()
         outcome = outcome_of(
             sweep.plan,
@@ -107,22 +111,23 @@ class Rounds:
         bodies = [message.to_json() for message in messages]
         self._roster.close_round(current.id, bodies, [one.target for one in outcome.silent])
 
-    async def _ask_until_deadline(
+    async def _ask_until(
         self,
+        deadline: datetime,
         current: Round,
         sweep: Sweep,
         credentials: Mapping[str, Credential],
         orders: Orders,
     ) -> bool:
         """Whether the deadline came first."""
-        left_s = (current.deadline - self._now()).total_seconds()
+        left_s = (deadline - self._now()).total_seconds()
         if left_s <= 0:
             return True
         try:
-            async with asyncio.timeout(left_s) as deadline:
+            async with asyncio.timeout(left_s) as timeout:
                 await self._ask(current, sweep, credentials, orders)
         except TimeoutError:
-            if not deadline.expired():
+            if not timeout.expired():
                 raise
             return True
         return False

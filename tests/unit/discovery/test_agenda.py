@@ -16,6 +16,7 @@ from services.discovery.rounds import Rounds
 from services.discovery.settings import DiscoverySettings
 from shared.bus.port import CannotStoreError, Delivery
 from shared.messages import Ask, RoundFinished, Scope
+from shared.quiet import QuietHours
 from shared.settings import settings_or_exit
 from tests.unit.discovery.test_rounds import until
 
@@ -41,7 +42,8 @@ class Desk:
         self.rounds = Ran(self.roster)
         self.time = MONDAY
         chosen = DiscoverySettings.model_validate({"jitter_s": 0, **settings})
-        self.agenda = Agenda(self.roster, self.rounds, chosen, lambda: self.time)
+        self.quiet_hours: list[QuietHours] = []
+        self.agenda = Agenda(self.roster, self.rounds, chosen, lambda: self.time, self.quiet_hours)
 
     async def keep(self, version: int, *asks: Ask, **fields: object) -> None:
         scope = {"version": version, "author": "a", "changed_at": MONDAY, "asks": asks, **fields}
@@ -123,6 +125,26 @@ async def test_a_first_start_waits_for_the_schedule_unless_it_is_to_search(tmp_p
 
     assert waiting.rounds.ran == []
     assert [one.kind for one in searching.rounds.ran] == ["search"]
+
+
+async def test_in_quiet_hours_no_round_begins_and_afterwards_what_was_due(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, search_at_start=True)
+    ask = Ask(id=uuid4(), kind="read", until=MONDAY + timedelta(hours=9))
+    local = MONDAY.astimezone()
+    desk.quiet_hours.append(
+        QuietHours((local - timedelta(hours=1)).time(), (local + timedelta(hours=2)).time())
+    )
+    await desk.keep(1, ask)
+
+    await desk.run_until(lambda: True)
+    assert desk.rounds.ran == []
+
+    desk.time = MONDAY + timedelta(hours=2)
+    await desk.run_until(lambda: len(desk.rounds.ran) >= 2)
+    assert [(one.kind, one.ask is not None) for one in desk.rounds.ran][:2] == [
+        ("search", False),
+        ("read", True),
+    ]
 
 
 async def test_a_scope_that_cannot_be_stored_stays_with_the_bus(desk: Desk) -> None:

@@ -34,6 +34,7 @@ from shared.messages import (
     SnmpTarget,
     order_id,
 )
+from shared.quiet import QuietHours
 from tests.unit.discovery.test_sweep import KYOCERA, ROUTER, free_port
 
 Publish = Callable[[Message], Awaitable[None]]
@@ -71,6 +72,7 @@ class Site:
         self.roster = Roster(self.file)
         self.rate = 0.0
         self.now: Callable[[], datetime] = lambda: NOW
+        self.quiet_hours: tuple[QuietHours, ...] = ()
 
     def restart(self) -> None:
         self.roster.close()
@@ -91,7 +93,11 @@ class Site:
                 read_margin_s=60,
                 orders_at_once=200,
             ),
-            ceiling=Ceiling((ip_network(self.network),), frozenset({self.port})),
+            ceiling=Ceiling(
+                (ip_network(self.network),),
+                frozenset({self.port}),
+                quiet_hours=self.quiet_hours,
+            ),
             credentials=lambda: {"public": PUBLIC},
             makers=load_makers(),
             resolve=resolve,
@@ -365,6 +371,33 @@ async def test_past_its_deadline_a_round_is_closed_and_what_was_not_asked_is_nam
     assert missed.target.endswith(f"-127.9.4.14 port {site.port}")
     assert missed.reason == "not asked before the round's deadline"
     assert 4 < end.asked < 9
+
+
+async def test_a_round_that_is_open_when_quiet_hours_come_asks_no_more(site: Site) -> None:
+    local = NOW.astimezone()
+    site.quiet_hours = (
+        QuietHours((local - timedelta(hours=1)).time(), (local + timedelta(hours=1)).time()),
+    )
+    bus, printer = Bus(), SimulatedAgent(KYOCERA)
+
+    async with simulate({("127.9.4.2", site.port): printer}):
+        await site.rounds(bus.publish).run(site.begin())
+
+    assert printer.requests == 0
+    assert bus.finished[0].interrupted
+
+
+async def test_no_order_may_be_read_in_quiet_hours(site: Site) -> None:
+    begin = NOW + timedelta(seconds=90)
+    site.quiet_hours = (
+        QuietHours(begin.astimezone().time(), (begin + timedelta(hours=1)).astimezone().time()),
+    )
+    bus = Bus()
+
+    async with site.devices(2):
+        await site.rounds(bus.publish).run(site.begin())
+
+    assert [one.read_before for one in bus.orders] == [begin]
 
 
 async def test_after_a_deadline_that_passed_while_down_what_answered_is_still_given(
