@@ -13,6 +13,6 @@ WORKDIR /app
 COPY shared shared
 COPY services/__init__.py services/cli.py services/
 COPY services/${SERVICE} services/${SERVICE}
-ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1
+ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PAGETALLY_STATE=/state
 USER 10001:10001
 ENTRYPOINT ["/venv/bin/python", "-P", "-m", "services.cli"]
