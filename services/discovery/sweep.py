@@ -15,11 +15,12 @@ from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import Credential
 from shared.snmp.port import Traffic, Varbind
 from shared.snmp.udp import UdpSocket
-from shared.snmp.wire import GET, RESPONSE, V1, WireError, decode, encode_request
+from shared.snmp.wire import GET, RESPONSE, V1, WireError, decode, encode_request, request_id_of
 from shared.spans import Span, address_of, is_ipv4, merged, number_of, without
 
 _BURST = 64  # datagrams between two looks at what has come
 _BURST_S = 0.02
+_LONGEST_ANSWER = 4096  # octets; the five rows that are asked for are at most 255 each
 
 Place = tuple[int, int]  # an address as its number, and a port
 
@@ -205,16 +206,18 @@ class Sweep:
 
     def _received(self, payload: bytes, address: str, port: int) -> None:
         try:
+            asked = self._ids.get(request_id_of(payload))
+            if asked is None or len(payload) > _LONGEST_ANSWER:
+                return
             message = decode(payload)
             at = number_of(address)
         except (WireError, ValueError):
             return
-        asked = self._ids.get(message.request_id)
         group = self.plan.group_of(at, port)
-        if asked is None or group is None or message.pdu != RESPONSE or at in self._done[port]:
+        if group is None or message.pdu != RESPONSE or at in self._done[port]:
             return
         self._done[port].add(at)
-        varbinds = () if message.error_status else tuple(message.varbinds)
+        varbinds = () if message.error_status else tuple(message.varbinds[: len(FIRST_QUESTION)])
         self._queue.put_nowait(
             Answer(address, port, group.found_by, asked.credential, asked.version, varbinds)
         )

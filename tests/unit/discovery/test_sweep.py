@@ -19,6 +19,7 @@ from services.solo.simulator import Rows, SimulatedAgent, simulate
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC
 from shared.snmp.client import SnmpClient
+from shared.snmp.port import Varbind
 from shared.snmp.wire import RESPONSE, V1, V2C, decode, encode
 from shared.spans import Span, number_of
 
@@ -144,6 +145,33 @@ async def test_only_the_address_asked_answers_and_only_with_the_id_it_was_asked_
         transport.close()
 
     assert sweep.traffic.packets_in == 10
+
+
+class Chatterbox(Forger):
+    """Answers with what was asked, and ever more beside it."""
+
+    def __init__(self, varbinds: int) -> None:
+        self.varbinds = varbinds
+
+    def datagram_received(self, datagram: bytes, source: tuple[str, int]) -> None:
+        asked = decode(datagram)
+        more = [Varbind(f"1.3.6.1.4.1.9.{n}", "OctetString", b"x") for n in range(self.varbinds)]
+        answer = asked._replace(pdu=RESPONSE, varbinds=[*asked.varbinds, *more])
+        self.transport.sendto(encode(answer), source)
+
+
+@pytest.mark.parametrize(("varbinds", "kept"), [(50, 5), (1000, None)])
+async def test_of_an_answer_no_more_is_kept_than_was_asked(varbinds: int, kept: int | None) -> None:
+    """Whoever answers for a whole network with datagrams of 64 kB must not fill the memory."""
+    port = free_port()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: Chatterbox(varbinds), local_addr=("127.9.0.3", port)
+    )
+    got = await answers_of(sweep_of(port, span("127.9.0.3", "127.9.0.3")))
+    transport.close()
+
+    assert [len(answer.varbinds) for answer in got.values()] == ([kept] if kept else [])
 
 
 async def test_an_address_outside_the_ceiling_gets_no_datagram_even_when_planned() -> None:
