@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
 
-from shared.ceiling import Ceiling
+from services.solo.places import Places
+from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.spans import Network
 from shared.targets import Addresses, HostName, TypedTarget, parse_targets
 
 
 class TypedWrongError(Exception):
     """Entries that are no targets, one a line."""
+
+
+def ceiling_or_exit(places: Places, entries: Sequence[str]) -> Ceiling:
+    """This box's ceiling with what was typed in it; what is wrong is told and ends with exit 2."""
+    try:
+        return naming(load_ceiling(places.agent / "ceiling.toml"), entries)
+    except (TypedWrongError, CeilingFileError) as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
 
 
 def naming(ceiling: Ceiling, entries: Sequence[str]) -> Ceiling:

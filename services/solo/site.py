@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 from services.solo.agent import running_agent
 from services.solo.faults import told
-from services.solo.named import TypedWrongError, naming
+from services.solo.named import ceiling_or_exit
 from services.solo.places import Places
 from services.uploader.send import fetch_ca
 from services.uploader.settings import UploaderSettings
-from shared.ceiling import CeilingFileError, load_ceiling
 from shared.files import write_private
 from shared.log import set_up_logs
 from shared.serve import stop_on_signals, until
@@ -47,11 +45,7 @@ def _pin(text: str) -> str:
 def run_command(args: argparse.Namespace) -> int:
     set_up_logs(args.log_format)
     places = Places(state_folder())
-    try:
-        ceiling = naming(load_ceiling(places.agent / "ceiling.toml"), args.targets)
-    except (TypedWrongError, CeilingFileError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    ceiling = ceiling_or_exit(places, args.targets)
 
     uploader = settings_or_exit(UploaderSettings, hub_url=args.hub, key_file=args.key_file)
 

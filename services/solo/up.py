@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from services.solo.agent import running_agent
 from services.solo.faults import told
 from services.solo.hub import own_site, running_hub
-from services.solo.named import TypedWrongError, naming
+from services.solo.named import ceiling_or_exit
 from services.solo.places import Places
-from shared.ceiling import CeilingFileError, load_ceiling
 from shared.log import set_up_logs
 from shared.serve import stop_on_signals, until
 from shared.settings import state_folder
@@ -44,11 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_command(args: argparse.Namespace) -> int:
     set_up_logs(args.log_format)
     places = Places(state_folder())
-    try:
-        ceiling = naming(load_ceiling(places.agent / "ceiling.toml"), args.targets)
-    except (TypedWrongError, CeilingFileError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    ceiling = ceiling_or_exit(places, args.targets)
     if not args.targets:
         networks = ", ".join(str(network) for network in ceiling.networks) or "none"
         sys.stderr.write(
