@@ -14,7 +14,7 @@ from shared.log import log
 from shared.messages import DeviceFound, Message, order_id
 
 _SUSPECT_AFTER = 2  # times given and not finished
-_LONGEST_PAUSE_S = 30.0
+_LONGEST_PAUSE_S = 600.0  # in one process each try may read the device again, for a full disk
 
 
 class Orders:
