@@ -7,13 +7,10 @@ first. Ids are derived, never drawn, so that a message delivered or made twice i
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.fields import (
     Address,
@@ -30,10 +27,6 @@ from shared.fields import (
 
 MAX_MESSAGE_BYTES = 1_048_576
 MAX_ORDERS_A_PART = 1_000
-
-
-class MessageError(ValueError):
-    """A body that is not the message its routing key says; the text says why, in one line."""
 
 
 class Part(BaseModel):
@@ -366,51 +359,3 @@ class Scope(Message):
     @property
     def id(self) -> UUID:
         return uuid5(UUID(int=0), f"scope {self.version}")
-
-
-MESSAGES: Mapping[str, type[Message]] = {
-    kind.routing_key: kind
-    for kind in (DeviceFound, MeterRead, ReadFailed, RoundFinished, SegmentsListed, Scope)
-}
-_ADAPTERS: Mapping[str, TypeAdapter[Message]] = {
-    key: TypeAdapter(kind) for key, kind in MESSAGES.items()
-}
-
-
-def decode(routing_key: str, body: bytes) -> Message:
-    """The message that `body` is.
-
-    Raises:
-        MessageError: unknown routing key, over MAX_MESSAGE_BYTES, not JSON, a key twice in one
-            object, a field unknown, missing or out of bounds. One line, no part of the body in it.
-    """
-    adapter = _ADAPTERS.get(routing_key)
-    if adapter is None:
-        raise MessageError(f"no message has the routing key {routing_key[:80]!r}")
-    if len(body) > MAX_MESSAGE_BYTES:
-        raise MessageError(f"{len(body)} bytes; a message has at most {MAX_MESSAGE_BYTES}")
-    try:
-        message = adapter.validate_json(body)
-        json.loads(body, object_pairs_hook=_without_repeats)
-    except ValidationError as error:
-        raise MessageError(_first_fault(error)) from None
-    except (ValueError, RecursionError) as error:
-        raise MessageError(str(error)[:200]) from None
-    return message
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("an object has the same key twice")
-    return fields
-
-
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    where = ".".join(str(step) for step in fault["loc"])[:120]
-    return f"{where}: {fault['msg']}"[:300] if where else str(fault["msg"])[:300]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)

@@ -17,8 +17,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from services.console.settings import ConsoleSettings
 from services.console.words import device_status, reading, shown_target, size
+from shared.clock import utc_now
 from shared.log import log
-from shared.messages import utc_now
 from shared.store import deliveries, overview, reports
 from shared.store.postgres import Connection, Store, StoreError
 

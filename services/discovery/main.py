@@ -18,9 +18,10 @@ from services.discovery.schedule import RoundKind
 from services.discovery.settings import DiscoverySettings, SettingError
 from shared.bus.port import DISCOVERY_SCOPE, POLLER_FOUND, UPLOADER_EVENTS, Bus, BusDownError
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
+from shared.clock import utc_now
 from shared.credentials import CredentialError, load_credentials
 from shared.log import set_up_logs
-from shared.messages import RoundFinished, utc_now
+from shared.messages import RoundFinished
 from shared.serve import health, stop_on_signals, until
 from shared.settings import settings_or_exit
 

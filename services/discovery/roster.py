@@ -16,7 +16,8 @@ from uuid import UUID
 from services.discovery.find import Finding
 from services.discovery.plan import FoundBy, Known, Wish
 from services.discovery.schedule import RoundKind
-from shared.messages import MessageError, Scope, SnmpTarget, decode
+from shared.decode import MessageError, decode
+from shared.messages import Scope, SnmpTarget
 
 _TABLES = Path(__file__).with_name("roster.sql")
 _ROUNDS_KEPT = 50

@@ -18,8 +18,9 @@ from services.discovery.sweep import Sweep
 from shared.bus.port import BusDownError
 from shared.ceiling import Ceiling
 from shared.credentials import Credential
+from shared.decode import decode
 from shared.log import log
-from shared.messages import Message, RoundFinished, decode
+from shared.messages import Message, RoundFinished
 from shared.quiet import quiet_from
 from shared.snmp.client import SnmpClient
 from shared.spans import Network, number_of

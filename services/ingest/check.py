@@ -9,15 +9,9 @@ from uuid import UUID
 
 from services.ingest.envelope import Line
 from services.ingest.rows import StoredMessage
+from shared.decode import MessageError, decode
 from shared.log import log
-from shared.messages import (
-    MessageError,
-    MeterRead,
-    ReadFailed,
-    RoundFinished,
-    SegmentsListed,
-    decode,
-)
+from shared.messages import MeterRead, ReadFailed, RoundFinished, SegmentsListed
 
 ACCEPTED_TYPES = {
     kind.routing_key for kind in (MeterRead, ReadFailed, RoundFinished, SegmentsListed)

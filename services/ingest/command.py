@@ -34,7 +34,7 @@ from services.ingest.sites import (
     sites,
 )
 from services.ingest.typed import rebuild
-from shared.messages import utc_now
+from shared.clock import utc_now
 from shared.settings import state_folder
 from shared.store.backup import backup, restore
 from shared.store.binaries import EmbeddedError

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from services.ingest.rows import unit_of
 from services.ingest.sites import AdminError
-from shared.messages import MeterRead, decode
+from shared.decode import decode
+from shared.messages import MeterRead
 from shared.store.postgres import Store
 
 _MESSAGE = """

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from services.ingest.sites import AdminError, customer_id_of
-from shared.messages import utc_now
+from shared.clock import utc_now
 from shared.store.postgres import Store
 
 _ADDRESS = re.compile(r"[^@\s<>,;\"\x00-\x1f]{1,64}@[A-Za-z0-9.-]{1,253}")

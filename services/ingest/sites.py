@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shared.messages import MessageError, Scope, decode
+from shared.decode import MessageError, decode
+from shared.messages import Scope
 from shared.store.postgres import Connection, Store
 
 _KEY = re.compile(r"pt_[A-Za-z0-9_-]{43}")

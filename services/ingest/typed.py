@@ -6,7 +6,8 @@ from services.ingest.devices import note_devices
 from services.ingest.ledger import lock_ledger
 from services.ingest.rows import COLUMNS, StoredMessage, TypedRows, typed_rows
 from services.ingest.sites import Site
-from shared.messages import MeterRead, decode
+from shared.decode import decode
+from shared.messages import MeterRead
 from shared.store.postgres import Connection, Store, copy_rows
 
 _BATCH = 500

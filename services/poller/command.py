@@ -20,8 +20,9 @@ from services.poller.profile import ProfileError, load_profiles
 from services.poller.recognise import Profiles
 from services.poller.settings import PollerSettings
 from shared.ceiling import Ceiling, CeilingFileError, OutsideCeilingError, load_ceiling
+from shared.clock import utc_now
 from shared.credentials import PUBLIC, Credential, CredentialError, load_credentials
-from shared.messages import MeterRead, SnmpTarget, SupplyLevel, order_id, utc_now
+from shared.messages import MeterRead, SnmpTarget, SupplyLevel, order_id
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import NoAnswerError

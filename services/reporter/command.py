@@ -18,8 +18,8 @@ from services.reporter.report import printable
 from services.reporter.settings import ReporterSettings
 from services.reporter.smtp import write_whole
 from services.reporter.workbook import WorkbookError
+from shared.clock import utc_now
 from shared.log import set_up_logs
-from shared.messages import utc_now
 from shared.settings import settings_or_exit, state_folder
 from shared.store.chosen import chosen_database
 from shared.store.deliveries import list_reports, workbook_of

@@ -12,8 +12,8 @@ from services.reporter.due import Due, all_due
 from services.reporter.make import make_report
 from services.reporter.settings import ReporterSettings
 from services.reporter.smtp import Mailer, write_whole
+from shared.clock import utc_now
 from shared.log import log, set_up_logs
-from shared.messages import utc_now
 from shared.serve import health, stop_on_signals
 from shared.settings import settings_or_exit
 from shared.store.deliveries import workbook_of

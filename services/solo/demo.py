@@ -24,9 +24,9 @@ from services.solo.hub import Hub, own_site, running_hub
 from services.solo.places import Places
 from services.solo.simulator import simulate
 from shared.ceiling import Ceiling
+from shared.clock import utc_now
 from shared.files import write_private
 from shared.log import set_up_logs
-from shared.messages import utc_now
 from shared.serve import stop_on_signals
 from shared.settings import state_folder
 from shared.store.deliveries import list_reports, workbook_of

@@ -19,9 +19,9 @@ from services.reporter import main as reporter
 from services.reporter.settings import ReporterSettings
 from services.solo.ca import CaFiles, ensure_ca
 from services.solo.places import Places
+from shared.clock import utc_now
 from shared.files import write_private
 from shared.log import log
-from shared.messages import utc_now
 from shared.settings import settings_or_exit
 from shared.store.embedded import embedded_postgres
 from shared.store.postgres import Store, open_store

@@ -11,8 +11,8 @@ from pathlib import Path
 from services.uploader.check import Step, check
 from services.uploader.main import rabbit
 from services.uploader.settings import UploaderSettings
+from shared.clock import utc_now
 from shared.log import set_up_logs
-from shared.messages import utc_now
 from shared.settings import settings_or_exit
 
 _SHOWN = {"ok": "ok  ", "failed": "FAIL", "skipped": "--  "}

@@ -16,8 +16,8 @@ from services.uploader.spool import Spool, SpoolError
 from services.uploader.withhold import unknown_fields
 from shared.bus.port import DISCOVERY_SCOPE, UPLOADER_EVENTS, Bus, BusDownError
 from shared.ceiling import CeilingFileError, load_ceiling
+from shared.clock import utc_now
 from shared.log import set_up_logs
-from shared.messages import utc_now
 from shared.serve import health, stop_on_signals, work_on
 from shared.settings import settings_or_exit
 

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from services.uploader.failures import NotAnsweredError, refused
 from services.uploader.send import Hub, retry_after_s
 from services.uploader.spool import Spool
-from shared.messages import Message, MessageError, Scope, decode, utc_now
+from shared.clock import utc_now
+from shared.decode import MessageError, decode
+from shared.messages import Message, Scope
 
 _LONGEST_ETAG = 256
 

@@ -13,8 +13,9 @@ from prometheus_client import Counter
 from shared.bus.amqp import Channel, Link, LostError
 from shared.bus.port import ASIDE, BusDownError, CannotStoreError, Delivery, Handler, Queue
 from shared.bus.publisher import Post, Publisher, post_of
+from shared.decode import MessageError, decode
 from shared.log import log
-from shared.messages import Message, MessageError, decode
+from shared.messages import Message
 
 ENDED = "x-pagetally-ended"  # how often a suspect was not finished before it came to its queue
 _CANCEL_S = 1.0

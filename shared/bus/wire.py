@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shared.messages import Message, MessageError, decode
+from shared.decode import MessageError, decode
+from shared.messages import Message
 
 
 def through_json(message: Message) -> tuple[bytes, Message]:

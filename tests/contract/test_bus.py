@@ -21,7 +21,8 @@ from shared.bus.port import (
     Handler,
 )
 from shared.bus.rabbit import RabbitBus
-from shared.messages import DeviceFound, Message, MessageError
+from shared.decode import MessageError
+from shared.messages import DeviceFound, Message
 from tests.contract.bus_parts import SOON_S, Gate, Inbox, failed, order, scope, until
 
 NewBus = Callable[[], Bus]

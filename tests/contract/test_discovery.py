@@ -16,6 +16,7 @@ from uuid import uuid4
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.bus.port import DISCOVERY_SCOPE, POLLER_FOUND, UPLOADER_EVENTS, Delivery
 from shared.bus.rabbit import RabbitBus
+from shared.clock import utc_now
 from shared.messages import (
     Ask,
     CredentialRange,
@@ -24,7 +25,6 @@ from shared.messages import (
     RoundFinished,
     Scope,
     SnmpTarget,
-    utc_now,
 )
 from tests.unit.discovery.test_rounds import until
 from tests.unit.discovery.test_sweep import KYOCERA, free_port

@@ -30,7 +30,9 @@ from services.ingest.sites import (
     set_scope,
 )
 from services.ingest.typed import rebuild
-from shared.messages import DeviceIdentity, Message, MeterRead, Scope, decode, utc_now
+from shared.clock import utc_now
+from shared.decode import decode
+from shared.messages import DeviceIdentity, Message, MeterRead, Scope
 from shared.store.postgres import Store
 from tests.unit.ingest.batches import (
     LIFE_COUNT,

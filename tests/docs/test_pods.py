@@ -16,7 +16,7 @@ import pytest
 from services.cli import SERVICES
 from services.ingest.sites import add_customer, add_key, add_site
 from services.solo.ca import ensure_ca
-from shared.messages import utc_now
+from shared.clock import utc_now
 from shared.store.postgres import open_store
 from tests.docs.pods import Contents, prepare, start
 from tests.docs.test_deploy import rendered

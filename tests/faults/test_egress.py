@@ -24,6 +24,7 @@ from services.solo.simulator import Rows, SimulatedAgent
 from services.solo.snmprec import read_snmprec
 from shared.bus.port import UPLOADER_EVENTS, Delivery
 from shared.bus.rabbit import RabbitBus
+from shared.clock import utc_now
 from shared.messages import (
     DeviceFound,
     IppTarget,
@@ -33,7 +34,6 @@ from shared.messages import (
     SnmpTarget,
     Target,
     order_id,
-    utc_now,
 )
 from tests.faults.walled import GATEWAY, ROOT, Devices, Packet, Walled, walled
 from tests.flow.agent import SiteAgent

@@ -26,7 +26,9 @@ from services.ingest.sites import Site, add_customer, add_key, add_site, set_sco
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.bus.port import POLLER_FOUND, UPLOADER_EVENTS
 from shared.bus.rabbit import RabbitBus
-from shared.messages import DeviceFound, Message, SnmpTarget, decode, order_id, utc_now
+from shared.clock import utc_now
+from shared.decode import decode
+from shared.messages import DeviceFound, Message, SnmpTarget, order_id
 from shared.store.postgres import Store
 from shared.store.rounds import RoundAtHub, round_at_hub
 from tests.flow.fleet import WALKS, addressed, devices

@@ -15,8 +15,10 @@ from services.ingest import main as ingest
 from services.ingest.settings import IngestSettings
 from services.ingest.sites import Site, add_customer, add_key, add_site
 from services.solo.ca import ensure_ca
+from shared.clock import utc_now
+from shared.decode import decode
 from shared.files import write_private
-from shared.messages import Message, MeterRead, RoundFinished, decode, utc_now
+from shared.messages import Message, MeterRead, RoundFinished
 from shared.store.postgres import Store, open_store
 from tests.peers import free_port
 

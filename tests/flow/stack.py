@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from services.solo.ca import ensure_ca
+from shared.clock import utc_now
 from shared.files import write_private
-from shared.messages import utc_now
 from tests.peers import free_port
 
 ROOT = Path(__file__).parents[2]

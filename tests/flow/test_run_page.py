@@ -21,7 +21,7 @@ import openpyxl
 
 from services.solo.ca import ensure_ca
 from services.solo.simulator import simulate
-from shared.messages import utc_now
+from shared.clock import utc_now
 from tests.flow.fleet import RECORDINGS, WALKS, Device, addressed, devices
 from tests.peers import free_port
 from tests.peers.smtp import SmtpPeer

@@ -110,7 +110,7 @@ def smtp_server(security: Literal["starttls", "tls"]) -> Iterator[SmtpPeer]:
         from services.solo.ca import ensure_ca
     except ImportError:
         missing("aiosmtpd and cryptography (extra dev)")
-    from shared.messages import utc_now
+    from shared.clock import utc_now
 
     with tempfile.TemporaryDirectory(prefix="pagetally-smtp-") as folder:
         files = ensure_ca(Path(folder), ["127.0.0.1", "localhost"], utc_now())

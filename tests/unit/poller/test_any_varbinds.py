@@ -11,7 +11,8 @@ from services.poller import mib
 from services.poller.decode import NotReadableError
 from services.poller.supplies import level_percent, state
 from services.poller.text import decode_text, serial_or_none
-from shared.messages import MAX_MESSAGE_BYTES, decode
+from shared.decode import decode
+from shared.messages import MAX_MESSAGE_BYTES
 from shared.snmp.port import Varbind
 from tests.unit.poller.reading import PROFILES, read_rows
 

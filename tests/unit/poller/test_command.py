@@ -13,7 +13,7 @@ import pytest
 from services.poller.command import UsageError, add_arguments, probe, run_command, target_of
 from services.poller.settings import PollerSettings
 from services.solo.simulator import SimulatedAgent, simulate
-from shared.messages import decode
+from shared.decode import decode
 from shared.snmp.port import Value, Varbind
 from tests.unit.poller.walks import rows_of
 

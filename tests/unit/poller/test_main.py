@@ -15,16 +15,9 @@ from services.poller.settings import PollerSettings
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.bus.local import LocalBus
 from shared.bus.port import UPLOADER_EVENTS, Delivery
+from shared.clock import utc_now
 from shared.credentials import Credential, CredentialError, save_credential
-from shared.messages import (
-    DeviceFound,
-    Message,
-    MeterRead,
-    ReadFailed,
-    SnmpTarget,
-    order_id,
-    utc_now,
-)
+from shared.messages import DeviceFound, Message, MeterRead, ReadFailed, SnmpTarget, order_id
 from tests.unit.poller.reading import ROUND
 from tests.unit.poller.walks import rows_of
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.messages import MeterRead, decode
+from shared.decode import decode
+from shared.messages import MeterRead
 from tests.unit.poller.reading import PROFILES, read_rows
 from tests.unit.poller.walks import rows_of
 

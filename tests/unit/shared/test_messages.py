@@ -10,17 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.decode import MESSAGES, MessageError, decode
 from shared.messages import (
     MAX_MESSAGE_BYTES,
-    MESSAGES,
     DeviceFound,
     DeviceIdentity,
     Message,
-    MessageError,
     MeterRead,
     ReadFailed,
     SnmpTarget,
-    decode,
     order_id,
 )
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from services.uploader.withhold import unknown_fields, withhold
+from shared.decode import decode
 from shared.messages import (
     IppTarget,
     Message,
@@ -16,7 +17,6 @@ from shared.messages import (
     SilentDevice,
     SnmpTarget,
     WithheldTarget,
-    decode,
     order_id,
 )
 from tests.unit.uploader.messages import NOW, ROUND, meter_read, read_failed

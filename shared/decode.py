@@ -1,0 +1,68 @@
+"""From octets to the message that they are, or why they are none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.messages import (
+    MAX_MESSAGE_BYTES,
+    DeviceFound,
+    Message,
+    MeterRead,
+    ReadFailed,
+    RoundFinished,
+    Scope,
+    SegmentsListed,
+)
+
+
+class MessageError(ValueError):
+    """A body that is not the message its routing key says; the text says why, in one line."""
+
+
+MESSAGES: Mapping[str, type[Message]] = {
+    kind.routing_key: kind
+    for kind in (DeviceFound, MeterRead, ReadFailed, RoundFinished, SegmentsListed, Scope)
+}
+_ADAPTERS: Mapping[str, TypeAdapter[Message]] = {
+    key: TypeAdapter(kind) for key, kind in MESSAGES.items()
+}
+
+
+def decode(routing_key: str, body: bytes) -> Message:
+    """The message that `body` is.
+
+    Raises:
+        MessageError: unknown routing key, over MAX_MESSAGE_BYTES, not JSON, a key twice in one
+            object, a field unknown, missing or out of bounds. One line, no part of the body in it.
+    """
+    adapter = _ADAPTERS.get(routing_key)
+    if adapter is None:
+        raise MessageError(f"no message has the routing key {routing_key[:80]!r}")
+    if len(body) > MAX_MESSAGE_BYTES:
+        raise MessageError(f"{len(body)} bytes; a message has at most {MAX_MESSAGE_BYTES}")
+    try:
+        message = adapter.validate_json(body)
+        json.loads(body, object_pairs_hook=_without_repeats)
+    except ValidationError as error:
+        raise MessageError(_first_fault(error)) from None
+    except (ValueError, RecursionError) as error:
+        raise MessageError(str(error)[:200]) from None
+    return message
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return fields
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(str(step) for step in fault["loc"])[:120]
+    return f"{where}: {fault['msg']}"[:300] if where else str(fault["msg"])[:300]
