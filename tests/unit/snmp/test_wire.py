@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 
+from shared.snmp import wire
 from shared.snmp.port import Varbind
 from shared.snmp.wire import (
     GET,
@@ -72,9 +73,11 @@ def test_max_repetitions_stand_in_the_third_field_of_a_getbulk() -> None:
 def test_a_number_is_read_at_its_width(tag: int, content: str, value: int) -> None:
     octets = bytes.fromhex(content)
 
-    [varbind] = decode(with_value(bytes([tag, len(octets)]) + octets)).varbinds
+    for short in (True, False):
+        datagram = with_value(bytes([tag, len(octets)]) + octets, short=short)
+        [varbind] = decode(datagram).varbinds
 
-    assert varbind.value == value
+        assert varbind.value == value
 
 
 @pytest.mark.parametrize(
@@ -107,9 +110,10 @@ def test_a_number_is_read_at_its_width(tag: int, content: str, value: int) -> No
         "04",
     ],
 )
-def test_a_value_that_is_wrong_is_a_wire_error(value: str) -> None:
+@pytest.mark.parametrize("short", [True, False])
+def test_a_value_that_is_wrong_is_a_wire_error(value: str, short: bool) -> None:
     with pytest.raises(WireError):
-        decode(with_value(bytes.fromhex(value)))
+        decode(with_value(bytes.fromhex(value), short=short))
 
 
 @pytest.mark.parametrize("version", [-1, 2, 3, 2**31 - 1])
@@ -143,6 +147,17 @@ def test_a_length_that_lies_is_told_with_its_place() -> None:
 
     with pytest.raises(WireError, match=r"octet 7: says 96 octets where \d+ are left"):
         decode(bytes(whole))
+
+
+def test_lengths_that_lie_together_are_told() -> None:
+    """A binding and its value that both say one octet more than the message has."""
+    honest = encode(response(Varbind(SYS_DESCR, "OctetString", b"abc")))
+    lying = honest.removesuffix(b"\x04\x03abc") + b"\x04\x04abc"
+    at = lying.rindex(b"\x30")
+    lying = lying[: at + 1] + bytes([lying[at + 1] + 1]) + lying[at + 2 :]
+
+    with pytest.raises(WireError):
+        decode(lying)
 
 
 def test_deep_nesting_costs_nothing() -> None:
@@ -179,7 +194,37 @@ def test_what_the_wire_cannot_carry_is_not_encoded(varbind: Varbind) -> None:
 
 def test_20_000_mutated_datagrams_raise_nothing_but_wire_errors() -> None:
     dice = random.Random(20_000)
-    seeds = [
+    seeds = datagrams(dice)
+    began = time.process_time()
+    for _ in range(20_000):
+        with suppress(WireError):
+            decode(mutated(dice, dice.choice(seeds)))
+
+    assert time.process_time() - began < 20
+
+
+def test_the_quick_way_and_the_strict_one_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(10_000)
+    seeds = datagrams(dice)
+    spoilt = [mutated(dice, dice.choice(seeds)) for _ in range(10_000)]
+    quick = [outcome(datagram) for datagram in [*seeds, *spoilt]]
+    monkeypatch.setattr(wire, "_quick_varbinds", lambda *_: None)
+
+    strict = [outcome(datagram) for datagram in [*seeds, *spoilt]]
+
+    assert quick == strict
+    assert 100 < sum(read is not None for read in strict) < 9_900
+
+
+def outcome(datagram: bytes) -> SnmpMessage | None:
+    try:
+        return decode(datagram)
+    except WireError:
+        return None
+
+
+def datagrams(dice: random.Random) -> list[bytes]:
+    return [
         encode(
             response(
                 *(
@@ -195,12 +240,6 @@ def test_20_000_mutated_datagrams_raise_nothing_but_wire_errors() -> None:
         )
         for _ in range(20)
     ]
-    began = time.process_time()
-    for _ in range(20_000):
-        with suppress(WireError):
-            decode(mutated(dice, dice.choice(seeds)))
-
-    assert time.process_time() - began < 20
 
 
 def mutated(dice: random.Random, datagram: bytes) -> bytes:
@@ -221,10 +260,16 @@ def mutated(dice: random.Random, datagram: bytes) -> bytes:
     return bytes(octets)
 
 
-def with_value(value: bytes) -> bytes:
-    """A response with one varbind, whose value is these octets, all outer lengths right."""
+def with_value(value: bytes, *, short: bool = True) -> bytes:
+    """A response with one varbind, whose value is these octets, all outer lengths right.
+
+    Args:
+        short: lengths in one octet where they fit, as agents send them; else always in three.
+    """
 
     def tlv(tag: int, content: bytes) -> bytes:
+        if short and len(content) < 0x80:
+            return bytes([tag, len(content)]) + content
         return bytes([tag, 0x82]) + len(content).to_bytes(2, "big") + content
 
     varbind = tlv(0x30, tlv(0x06, bytes.fromhex("2b06010201010100")) + value)
