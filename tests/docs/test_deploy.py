@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -23,15 +24,31 @@ ROOT = Path(__file__).parents[2]
 def rendered(overlay: str) -> list[dict[str, Any]]:
     if not shutil.which("kubectl"):
         missing("kubectl")
+    with tempfile.TemporaryDirectory() as folder:
+        deploy = Path(folder, "deploy")
+        shutil.copytree(ROOT / "deploy", deploy)
+        if not kubectl("version", "--client", "--output=json").count("kustomizeVersion"):
+            for file in deploy.rglob("kustomization.yaml"):
+                with_bases(file)
+        said = kubectl("kustomize", str(deploy / "overlays" / overlay))
+    return [document for document in yaml.safe_load_all(said) if document]
+
+
+def kubectl(*words: str) -> str:
     done = subprocess.run(
-        ["kubectl", "kustomize", str(ROOT / "deploy" / "overlays" / overlay)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        ["kubectl", *words], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+    return done.stdout
+
+
+def with_bases(file: Path) -> None:
+    """Folders under `bases`, as the kustomize of 2019 wants them that is in Debian's kubectl."""
+    said = yaml.safe_load(file.read_text(encoding="utf-8"))
+    entries = said.pop("resources")
+    folders = [entry for entry in entries if (file.parent / entry).is_dir()]
+    said |= {"bases": folders, "resources": [each for each in entries if each not in folders]}
+    file.write_text(yaml.safe_dump(said), encoding="utf-8")
 
 
 def containers(overlay: str) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
