@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +53,15 @@ route add local 0.0.0.0/0 dev lo table main
 """
 
 
+@cache
+def mounts() -> bool:
+    """Whether a mount namespace can be made here; below a chroot it can not."""
+    if not shutil.which("unshare"):
+        return False
+    tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    return tried.returncode == 0
+
+
 class Packet(NamedTuple):
     """An IP packet that the box sent or received."""
 
@@ -67,11 +77,12 @@ class Packet(NamedTuple):
 class Namespace:
     def __init__(self, holder: subprocess.Popen[bytes]) -> None:
         self.pid = holder.pid
-        # seen from here as the holder sees it: its network, its /etc/hosts
-        self.within = ["nsenter", f"--target={self.pid}", "--net", "--mount", f"--wd={ROOT}", "--"]
+        # seen from here as the holder sees it: its network, and its /etc/hosts where it has one
+        mount = ["--mount", f"--wd={ROOT}"] if mounts() else []
+        self.within = ["nsenter", f"--target={self.pid}", "--net", *mount, "--"]
 
     def ip(self, lines: str) -> None:
-        command = [*self.within[:3], "--", "ip"]
+        command = ["nsenter", f"--target={self.pid}", "--net", "--", "ip"]
         for line in filter(None, lines.splitlines()):
             done = subprocess.run(
                 [*command, *line.split()], capture_output=True, text=True, timeout=10, check=False
@@ -206,13 +217,18 @@ class Walled:
 
 @contextmanager
 def walled(hosts: Mapping[str, str], folder: Path) -> Iterator[Walled]:
-    """Both namespaces while the block runs; `hosts` are the names that the box knows."""
+    """Both namespaces while the block runs.
+
+    Args:
+        hosts: the names that the box knows, where `mounts()`.
+    """
     if os.geteuid() != 0 or not all(map(shutil.which, ("ip", "unshare", "nsenter"))):
         missing("root, with ip, unshare and nsenter")
     known = folder / "hosts"
     known.write_text("".join(f"{address} {name}\n" for name, address in hosts.items()))
     with ExitStack() as stack:
-        box = Namespace(stack.enter_context(_holder(f"mount --bind {known} /etc/hosts")))
+        first = f"mount --bind {known} /etc/hosts" if mounts() else "true"
+        box = Namespace(stack.enter_context(_holder(first)))
         there = Namespace(stack.enter_context(_holder("true")))
         box.ip(f"link add box0 type veth peer name lan0 netns {there.pid}")
         there.ip(_OTHER_SIDE)
@@ -227,7 +243,7 @@ def _holder(first: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process in namespaces of its own, which end with it."""
     script = f"{first} && echo made && exec sleep {_LASTS_S}"
     holder = subprocess.Popen(
-        ["unshare", "--net", "--mount", "sh", "-c", script],
+        ["unshare", "--net", *(["--mount"] if mounts() else []), "sh", "-c", script],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
