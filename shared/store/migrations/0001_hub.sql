@@ -176,6 +176,7 @@ create table report (
     mail bytea not null,               -- as it is handed over, byte for byte
     unique (customer_id, occasion)
 );
+create index report_customer on report (customer_id, made_at);
 
 create table delivery (
     report_id uuid not null references report,
@@ -189,6 +190,7 @@ create table delivery (
     next_try_at timestamptz not null default now(),
     primary key (report_id, recipient)
 );
+create index delivery_due on delivery (next_try_at) where state in ('waiting', 'sending');
 
 -- ---- derived from messages -------------------------------------------------------------------
 
@@ -207,10 +209,12 @@ create table read (
     basis text,
     large_counts smallint,
     no_meters_because text,
+    sources_id uuid,    -- the same for reads whose meters came from the same rows of the device
     primary key (site_id, id),
     unique (site_id, order_id)
 );
 create index read_round on read (site_id, round_id);
+create index read_taken on read (site_id, taken_at);
 
 -- no foreign key to read: both are written in one transaction, and checking each of a read's
 -- rows took four times as long as writing them
@@ -292,8 +296,13 @@ create table device (
     key text not null,                 -- 'serial MAKER SERIAL', or 'mac SITE aa:bb:…' without one
     first_read_at timestamptz not null,
     held_because text,                 -- two live devices show this key: its reads wait for a person
+    -- of one that is known by its serial, what it showed beside it last: a read that lacks the
+    -- serial may be its own
+    mac text,
+    model text,
     unique (customer_id, key)
 );
+create index device_mac on device (customer_id, mac) where mac is not null;
 
 create table evidence (
     site_id bigint not null,
@@ -312,6 +321,18 @@ create table assignment (
     to_at timestamptz not null default 'infinity',
     primary key (device_id, from_at)
 );
+
+-- a read with whose it is and its meters in three arrays of one order (null: it has none)
+create view placed_read as
+    select r.*, s.name as site, s.customer_id, e.device_id, e.held_because,
+        m.names, m.amounts, m.units
+    from read r
+    join site s on s.id = r.site_id
+    join evidence e on e.site_id = r.site_id and e.read_id = r.id
+    left join lateral (
+        select array_agg(name) as names, array_agg(value) as amounts, array_agg(unit) as units
+        from meter where site_id = r.site_id and read_id = r.id
+    ) m on true;
 
 select message_month(now());
 select message_month(now() + interval '1 month');
