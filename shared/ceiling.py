@@ -84,11 +84,24 @@ class Ceiling:
     quiet_hours: tuple[QuietHours, ...] = ()
     spooler_hosts: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    named: tuple[tuple[tuple[Network, ...], frozenset[int]], ...] = ()  # typed at the site
+
+    def allowed_at(self, port: int) -> list[Span]:
+        """The addresses that may be touched on a UDP port."""
+        if port not in self._allowed:
+            places = ((self.networks, self.ports), *self.named)
+            self._allowed[port] = merged(
+                span
+                for networks, ports in places
+                if port in ports
+                for network in networks
+                for span in _allowed_by(network)
+            )
+        return self._allowed[port]
 
     @cached_property
-    def allowed(self) -> list[Span]:
-        """The addresses that may be touched."""
-        return merged(span for network in self.networks for span in _allowed_by(network))
+    def _allowed(self) -> dict[int, list[Span]]:
+        return {}
 
     def refusal(self, address: str, port: int) -> str | None:
         """Why a datagram to `address` and `port` may not leave; None where it may.
@@ -99,10 +112,11 @@ class Ceiling:
             number = number_of(address.partition("%")[0] if ":" in address else address)
         except ValueError as error:
             return str(error)
-        if port not in self.ports:
-            return f"{address}: this site does not allow UDP port {port}"
-        if holds(self.allowed, number):
+        allowed = self.allowed_at(port)
+        if holds(allowed, number):
             return None
+        if not allowed:
+            return f"{address}: this site does not allow UDP port {port}"
         kind = _kind(number)
         if kind:
             return f"{address}: a {kind} address must be named in this site's ceiling"
@@ -115,12 +129,13 @@ class Ceiling:
             raise OutsideCeilingError(refusal)
 
     def naming(self, networks: Iterable[Network], ports: Iterable[int] = ()) -> Ceiling:
-        """This ceiling with what a person typed at the site added to it."""
-        return replace(
-            self,
-            networks=(*self.networks, *networks),
-            ports=self.ports | frozenset(ports),
-        )
+        """This ceiling with what a person typed at the site added to it.
+
+        Args:
+            ports: that those networks alone may be asked on; none: those of the ceiling.
+        """
+        place = (tuple(networks), frozenset(ports) or self.ports)
+        return replace(self, named=(*self.named, place))
 
 
 def _allowed_by(network: Network) -> list[Span]:

@@ -17,7 +17,7 @@ from services.discovery.find import Finding, findings
 from services.discovery.identify import load_makers
 from services.discovery.plan import Limits, Plan, Wish, make_plan
 from services.discovery.resolve import resolve
-from services.discovery.rounds import named_at_site
+from services.discovery.rounds import naming_typed
 from services.discovery.settings import DiscoverySettings
 from services.discovery.sweep import Sweep, spans_of
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
@@ -119,7 +119,7 @@ async def _prepare(args: argparse.Namespace, settings: DiscoverySettings) -> Pre
         site_targets=tuple(args.target), site_credentials=tuple(credentials), port=args.port
     )
     resolved = await resolve(wish.names())
-    ceiling = load_ceiling(settings.ceiling_file).naming(*named_at_site(wish, resolved))
+    ceiling = naming_typed(load_ceiling(settings.ceiling_file), wish, resolved)
     plan = make_plan(
         wish,
         resolved=resolved,

@@ -206,12 +206,14 @@ class _Planner:
             insort(taken, span)
 
     def _within_ceiling(self, target: Addresses, wanted: Spans, port: int) -> Spans:
-        if wanted and port not in self.ceiling.ports:
+        allowed = self.ceiling.allowed_at(port)
+        if wanted and not allowed and port not in self.ceiling.ports:
             self._miss(target.entry, f"this site's ceiling does not allow UDP port {port}")
             return []
-        refused = without(wanted, self.ceiling.allowed)
-        self._miss_spans(target, refused, "outside what this site's ceiling allows")
-        return common(wanted, self.ceiling.allowed)
+        self._miss_spans(
+            target, without(wanted, allowed), "outside what this site's ceiling allows"
+        )
+        return common(wanted, allowed)
 
     def _with_credentials(self, spans: Spans) -> list[tuple[Spans, tuple[str, ...]]]:
         if not spans:

@@ -23,7 +23,7 @@ from shared.log import log
 from shared.messages import Message, RoundFinished
 from shared.quiet import quiet_from
 from shared.snmp.client import SnmpClient
-from shared.spans import Network, number_of
+from shared.spans import number_of
 from shared.targets import HostName, at_addresses, parse_targets
 
 _COUNTED_EVERY_S = 5.0
@@ -136,7 +136,7 @@ class Rounds:
     async def _prepared(self, current: Round) -> tuple[Sweep, Mapping[str, Credential]]:
         wish = current.wish
         resolved = await self._resolve(wish.names())
-        ceiling = self._ceiling.naming(*named_at_site(wish, resolved))
+        ceiling = naming_typed(self._ceiling, wish, resolved)
         credentials = self._credentials()
         plan = make_plan(
             wish,
@@ -232,17 +232,14 @@ class Rounds:
                 return
 
 
-def named_at_site(
-    wish: Wish, resolved: Mapping[str, Sequence[str]]
-) -> tuple[list[Network], set[int]]:
-    """Networks and ports that a person typed at the site."""
-    typed, _ = parse_targets(wish.site_targets)
-    networks: list[Network] = []
-    for target in typed:
+def naming_typed(ceiling: Ceiling, wish: Wish, resolved: Mapping[str, Sequence[str]]) -> Ceiling:
+    """The ceiling with what a person typed at the site, each on its own port."""
+    for target in parse_targets(wish.site_targets)[0]:
         found = (
             at_addresses(target, resolved.get(target.name, ()))
             if isinstance(target, HostName)
             else [target]
         )
-        networks += [network for one in found for network in one.networks()]
-    return networks, {target.port or wish.port for target in typed}
+        networks = [network for one in found for network in one.networks()]
+        ceiling = ceiling.naming(networks, [target.port or wish.port])
+    return ceiling

@@ -145,10 +145,9 @@ def _address(host: str) -> str:
 
 def _naming(ceiling: Ceiling, targets: Sequence[SnmpTarget]) -> Ceiling:
     """What a person at the site typed counts as named."""
-    return ceiling.naming(
-        [ip_network(target.snmp.partition("%")[0]) for target in targets],
-        [target.port for target in targets],
-    )
+    for target in targets:
+        ceiling = ceiling.naming([ip_network(target.snmp.partition("%")[0])], [target.port])
+    return ceiling
 
 
 def _credentials(

@@ -34,8 +34,9 @@ def naming(ceiling: Ceiling, entries: Sequence[str]) -> Ceiling:
     targets, faults = parse_targets(entries)
     if faults:
         raise TypedWrongError("\n".join(faults))
-    networks = [network for target in targets for network in _networks(target)]
-    return ceiling.naming(networks, [target.port for target in targets if target.port])
+    for target in targets:
+        ceiling = ceiling.naming(_networks(target), [target.port] if target.port else [])
+    return ceiling
 
 
 def _networks(target: TypedTarget) -> Iterable[Network]:

@@ -201,3 +201,14 @@ def test_an_address_and_its_number_are_the_same_address(address: object) -> None
 
     mapped = getattr(address, "ipv4_mapped", None)
     assert ip_address(text) == (mapped or address)
+
+
+def test_a_typed_port_is_open_for_what_was_typed_with_it_alone() -> None:
+    named = ceiling("10.0.0.0/8").naming([ip_network("10.0.0.7")], [1161])
+
+    assert named.refusal("10.0.0.7", 1161) is None
+    assert named.refusal("10.0.0.7", 161) is None
+    assert named.refusal("10.0.0.8", 1161) == (
+        "10.0.0.8: outside the networks that this site allows"
+    )
+    assert named.refusal("10.0.0.8", 161) is None
