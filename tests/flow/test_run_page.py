@@ -137,7 +137,8 @@ def disagreements(by_address: dict[str, Device], rows: list[dict[str, Any]]) -> 
                 yield f"{device.name}: is missing"
             continue
         for field, column in (("serial", "Serial"), ("model", "Model")):
-            if row[column] and row[column] not in device.accepts(field):
+            blank_for_now = row[column] is None and device.needs_a_profile_for(field)
+            if row[column] not in device.accepts(field) and not blank_for_now:
                 yield f"{device.name}: {field} {row[column]!r}, truth {device.accepts(field)}"
         total = row["Current total"]
         if total != device.total and not (total is None and device.total_needs_a_profile):
