@@ -14,14 +14,12 @@ from services.discovery.plan import Limits
 from services.discovery.resolve import resolve
 from services.discovery.roster import Roster, RosterError
 from services.discovery.rounds import Manner, Rounds
-from services.discovery.schedule import RoundKind
 from services.discovery.settings import DiscoverySettings, SettingError
 from shared.bus.port import DISCOVERY_SCOPE, POLLER_FOUND, UPLOADER_EVENTS, Bus, BusDownError
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.clock import utc_now
 from shared.credentials import CredentialError, load_credentials
 from shared.log import set_up_logs
-from shared.messages import RoundFinished
 from shared.serve import health, stop_on_signals, until
 from shared.settings import settings_or_exit
 
@@ -49,12 +47,6 @@ async def run(
             await until(stopping, _start_and_run(rabbit, agenda))
         finally:
             await rabbit.stop()
-
-
-async def run_round(kind: RoundKind, settings: DiscoverySettings, bus: Bus) -> list[RoundFinished]:
-    """One round on a bus that is started already; its last messages, published."""
-    async with discovering(settings, bus) as agenda:
-        return await agenda.run_once(kind)
 
 
 @asynccontextmanager
