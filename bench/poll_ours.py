@@ -1,0 +1,107 @@
+"""Pagetally's poller beside its peers: COUNTERS PORT DEVICES; prints a cold and a warm pass.
+
+A complete MeterRead a device: asked, checked, decoded, with supplies, alerts and provenance, and
+serialised. Without the broker that brings the order and takes the message away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from uuid import uuid4
+
+from bench.measured import Measuring, Pass
+from bench.workload import NETWORK, addresses
+from services.poller.device import DeviceRead, read_device
+from services.poller.profile import load_profiles
+from services.poller.recognise import Profiles
+from services.poller.settings import PollerSettings
+from shared.ceiling import Ceiling
+from shared.clock import utc_now
+from shared.credentials import PUBLIC
+from shared.messages import MeterRead, SnmpTarget, order_id
+from shared.snmp.client import SnmpClient
+from shared.snmp.port import SnmpSession, Traffic
+
+IN_FLIGHT = 200
+
+
+class Poller:
+    """Reads devices as services/poller does, with what a poller remembers from pass to pass."""
+
+    def __init__(self, client: SnmpClient, port: int) -> None:
+        self._client = client
+        self._port = port
+        self._settings = PollerSettings()
+        self._profiles = Profiles(load_profiles())
+        self.complete = 0
+
+    async def poll(self, devices: int) -> None:
+        """Every device once; no more than IN_FLIGHT at a time."""
+        self.complete = 0
+        round_id = uuid4()
+        waiting = iter(addresses(devices))
+
+        async def worker(waiting: Iterator[str]) -> None:
+            for address in waiting:
+                session = self._client.session(
+                    address, self._port, PUBLIC, deadline_s=self._settings.read_s
+                )
+                device = await self._read(session, address)
+                target = SnmpTarget(snmp=address, port=self._port)
+                order = order_id(round_id, target)
+                read = device.message(order, round_id, "bench", target, session.traffic)
+                if read.to_json() and is_complete(read, address):
+                    self.complete += 1
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(IN_FLIGHT):
+                group.create_task(worker(waiting))
+
+    async def _read(self, session: SnmpSession, address: str) -> DeviceRead:
+        return await read_device(session, self._profiles, address, utc_now)
+
+
+def is_complete(read: MeterRead, address: str) -> bool:
+    """Whether all that the workload holds is in it, and of this device."""
+    return (
+        read.device.serial == f"CN{int(ip_address(address)):08X}"
+        and read.meters["total"] > 0
+        and set(read.sources["total"]) <= set(read.varbinds)
+        and len(read.supplies) == 10
+        and all(supply.level_percent is not None for supply in read.supplies)
+        and len(read.alerts) == 3
+        and read.status.errors == ["low toner"]
+        and not read.notes
+    )
+
+
+async def run(counters: Path, port: int, devices: int) -> None:
+    ceiling = Ceiling(networks=(ip_network(NETWORK),), ports=frozenset({port}))
+    settings = PollerSettings()
+    async with SnmpClient(ceiling, timeout_s=settings.timeout_s, tries=settings.tries) as client:
+        poller = Poller(client, port)
+        for name in ("cold", "warm"):
+            before = _copy(client.traffic)
+            measuring = Measuring(f"Pagetally, {name}", counters)
+            await poller.poll(devices)
+            passed = measuring.done(devices, poller.complete)
+            passed.tell(_disagreement(passed, before, client.traffic))
+
+
+def _copy(traffic: Traffic) -> tuple[int, ...]:
+    return traffic.packets_out, traffic.packets_in, traffic.bytes_out, traffic.bytes_in
+
+
+def _disagreement(passed: Pass, before: tuple[int, ...], traffic: Traffic) -> str:
+    """In words, where our own count is not that of the simulated devices."""
+    ours = [now - then for now, then in zip(_copy(traffic), before, strict=True)]
+    theirs = [passed.datagrams_out, passed.datagrams_in, passed.bytes_out, passed.bytes_in]
+    return "" if ours == theirs else f"counted {ours} itself, the devices {theirs}"
+
+
+if __name__ == "__main__":
+    asyncio.run(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
