@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import time
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_address
 
-from services.solo.misbehaviour import Misbehaviour, spoil, wrong_next
+from services.solo.misbehaviour import COPIES, Misbehaviour, spoil, wrong_next
 from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME, TOO_BIG
 from shared.snmp.port import Value, Varbind
 from shared.snmp.wire import (
@@ -30,6 +31,7 @@ from shared.snmp.wire import (
 )
 
 Rows = Mapping[str, tuple[str, Value | Callable[[], Value]]]  # OID -> SMI type, value or its source
+SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"
 _HEADER_BYTES = 60  # at most, around the varbinds, with a community of 20 octets
 _MAX_RECEIVED = 1000
 
@@ -74,10 +76,15 @@ class SimulatedAgent:
 
     def load(self, rows: Rows) -> None:
         """Be another device from now on."""
+        self._up_since: float | None = None  # of the monotonic clock, since a reboot
         ordered = sorted((_order(oid), oid) for oid in rows)
         self._keys = [key for key, _ in ordered]
         self._oids = [oid for _, oid in ordered]
         self._rows = rows
+
+    def reboot(self, *, silent_s: float = 0.0) -> None:
+        """sysUpTime begins anew, after a moment in which it is silent; the counters go on."""
+        self._up_since = time.monotonic() + silent_s
 
     def answer(self, datagram: bytes, source: tuple[str, int]) -> bytes | None:
         """The datagram that goes back, if any does; RFC 1157 section 4.1, RFC 3416 section 4.2."""
@@ -97,6 +104,7 @@ class SimulatedAgent:
     def _ignores(self, asked: SnmpMessage) -> bool:
         return (
             self.silent
+            or (self._up_since is not None and time.monotonic() < self._up_since)
             or asked.community != self.community
             or asked.pdu not in {GET, GETNEXT, GETBULK}
             or (asked.version == V2C and self.v1_only)
@@ -130,10 +138,17 @@ class SimulatedAgent:
         while at < len(self._oids) and not self._seen_in(self._oids[at], version):
             at += 1
         if wrong := wrong_next(self.misbehave, oid, self._oids, at):
-            return self._row(wrong) if wrong in self._rows else Varbind(wrong, "Integer32", 1)
+            return self._row(wrong) if wrong in self._rows else self._made_up(wrong, at)
         if at == len(self._oids):
             return Varbind(oid, "endOfMibView", None)
         return self._row(self._oids[at])
+
+    def _made_up(self, oid: str, at: int) -> Varbind:
+        """As the last row before `at`, where one is a sibling's."""
+        before = self._oids[at - 1] if at else ""
+        if before.rpartition(".")[0] == oid.rpartition(".")[0]:
+            return self._row(before)._replace(oid=oid)
+        return Varbind(oid, "Integer32", 1)
 
     def _bulk(self, asked: SnmpMessage) -> list[Varbind]:
         plain = min(max(asked.error_status, 0), len(asked.varbinds))
@@ -157,6 +172,8 @@ class SimulatedAgent:
 
     def _row(self, oid: str) -> Varbind:
         kind, value = self._rows[oid]
+        if oid == SYS_UP_TIME and self._up_since is not None:
+            value = int(100 * (time.monotonic() - self._up_since))
         return Varbind(oid, kind, value() if callable(value) else value)
 
     def _response(self, asked: SnmpMessage, varbinds: Sequence[Varbind]) -> SnmpMessage:
@@ -208,7 +225,7 @@ class _Endpoint(asyncio.DatagramProtocol):
         if answer is None:
             return
         send = self._send_from_elsewhere if self._agent.misbehave == "wrong_source" else self._send
-        for _ in range(2 if self._agent.misbehave == "twice" else 1):
+        for _ in range(COPIES.get(self._agent.misbehave, 1)):
             if self._agent.delay_s:
                 loop = asyncio.get_running_loop()
                 loop.call_later(self._agent.delay_s, send, answer, source)
