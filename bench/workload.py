@@ -60,6 +60,7 @@ _ALERTS = (
     (4, 3, 11, 1, 1, 1104, "Black cartridge low", 8311200),
     (1, 2, 5, 1, -1, 503, "Sleep mode on", 8600000),
 )
+_AFTER = "1.3.6.1.4.1.11.2.3.9.4.2.1.1.1.2.0|2|1"  # not asked for: where a walk sees its end
 SCALARS = tuple(line.partition("|")[0] for line in _SINGLE)
 
 
@@ -68,6 +69,7 @@ def recording() -> Iterator[str]:
     yield from _SINGLE
     yield from _cells(SUPPLY_ENTRY, [(f"1.{at}", row) for at, row in enumerate(_SUPPLIES, 1)])
     yield from _cells(ALERT_ENTRY, [(f"1.{at}", row) for at, row in enumerate(_ALERTS, 1)], {9: 67})
+    yield _AFTER
 
 
 def _cells(
