@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from bench.measured import Measuring
 from bench.workload import REPETITIONS, SCALARS, TABLES, VARBINDS, addresses, recording
+from tests.peers import free_port
 
 PROGRAM = "prometheus-snmp-exporter"
 AT_ONCE = 50
@@ -104,8 +106,8 @@ def _wait_for(listens: int) -> None:
 
 
 def main(counters: Path, port: int, devices: int) -> None:
-    from tests.peers import free_port
-
+    if shutil.which(PROGRAM) is None:
+        sys.exit(f"{PROGRAM} is not installed here")
     listens = free_port()
     with tempfile.NamedTemporaryFile("w", suffix=".yml", encoding="ascii") as file:
         file.write(configuration())
