@@ -65,9 +65,8 @@ def _rounds(simulator: Simulator) -> Rounds:
             try:
                 rounds[client].append(_ask(client, simulator))
             except (subprocess.SubprocessError, ValueError) as error:
-                print(
-                    f"poll     {client.module} {' '.join(client.settings)} left out: {_why(error)}"
-                )
+                name = " ".join((client.module, *client.settings))
+                print(f"poll     {name} left out: {_why(error)}")
                 del rounds[client]
     return rounds
 
