@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Self
 
 from shared.ceiling import Ceiling
+from shared.snmp.burst import MOST, Burst, sendmmsg
 from shared.snmp.port import Traffic
+from shared.snmp.receive_buffer import dropped, enlarge, granted_bytes
+from shared.spans import address_of, is_ipv4, without
 
-RECEIVE_BUFFER_BYTES = 8 * 2**20  # 65,536 answers at once were lost by less (a /16, all alive)
 _MAX_DATAGRAM = 65_535
 _DRAIN = 64  # datagrams read before the loop may do something else
-_SO_RCVBUFFORCE = 33  # linux/socket.h: over net.core.rmem_max, where this process may
+_IPV4_BITS = 0xFFFFFFFF
 _FULL = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
 
 Received = Callable[[bytes, str, int], None]  # payload, source address, source port
@@ -55,6 +57,8 @@ class UdpSocket:
         self.traffic = Traffic()
         self._received = received
         self._sockets: dict[socket.AddressFamily, socket.socket] = {}
+        self._burst = Burst() if sendmmsg() else None
+        self._dropped_before = 0  # by sockets that are closed
         self._room = asyncio.Event()
         self._room.set()
 
@@ -66,6 +70,7 @@ class UdpSocket:
 
     def close(self) -> None:
         loop = asyncio.get_running_loop()
+        self._dropped_before = self.dropped
         for opened in self._sockets.values():
             loop.remove_reader(opened)
             loop.remove_writer(opened)
@@ -75,12 +80,13 @@ class UdpSocket:
 
     @property
     def receive_buffer_bytes(self) -> int:
-        """What the system granted of RECEIVE_BUFFER_BYTES; 0 before the first datagram."""
-        sizes = (
-            opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # Linux doubles it
-            for opened in self._sockets.values()
-        )
-        return min(sizes, default=0)
+        """What the system granted of what was asked for; 0 before the first datagram."""
+        return min(map(granted_bytes, self._sockets.values()), default=0)
+
+    @property
+    def dropped(self) -> int:
+        """Datagrams that came while the receive buffer was full, as far as the system counts."""
+        return self._dropped_before + sum(map(dropped, self._sockets.values()))
 
     def send(self, payload: bytes, address: str, port: int) -> bool:
         """Send one datagram now; False where the send buffer is full (then await `writable`).
@@ -97,19 +103,46 @@ class UdpSocket:
         try:
             outgoing.sendto(payload, _destination(address, port))
         except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            self._room.clear()
-            asyncio.get_running_loop().add_writer(outgoing, self._writable_again, outgoing)
+            self._wait_for_room(error, outgoing)
             return False
         self.traffic.packets_out += 1
         self.traffic.bytes_out += datagram_bytes(len(payload), address)
         return True
 
+    def send_many(self, payload: bytes, numbers: Sequence[int], port: int) -> int:
+        """Send one datagram to each of these addresses, in order; how many left.
+
+        Fewer than all say that the next was not tried, and none that the send buffer is full
+        (then await `writable`). `numbers` are at least one, as shared.spans counts addresses.
+
+        Raises: as `send`, of the first address.
+        """
+        span = min(numbers), max(numbers)
+        is_one_burst = is_ipv4(span[0]) and is_ipv4(span[1]) and len(numbers) > 1
+        if not self._burst or not is_one_burst or without([span], self.ceiling.allowed_at(port)):
+            return int(self.send(payload, address_of(numbers[0]), port))
+        outgoing = self._sockets.get(socket.AF_INET) or self._open(socket.AF_INET)
+        addresses = [(number & _IPV4_BITS).to_bytes(4, "big") for number in numbers[:MOST]]
+        try:
+            sent = self._burst.send(outgoing, payload, addresses, port)
+        except OSError as error:
+            self._wait_for_room(error, outgoing)
+            return 0
+        self.traffic.packets_out += sent
+        self.traffic.bytes_out += sent * (len(payload) + 28)
+        return sent
+
     async def writable(self) -> None:
         """Returns when a datagram that `send` did not take may be tried again."""
         await asyncio.sleep(0.001)  # ENOBUFS comes from below the socket, which looks writable
         await self._room.wait()
+
+    def _wait_for_room(self, error: OSError, outgoing: socket.socket) -> None:
+        """Raises: OSError, `error` itself, unless it says that the send buffer is full."""
+        if error.errno not in _FULL:
+            raise error
+        self._room.clear()
+        asyncio.get_running_loop().add_writer(outgoing, self._writable_again, outgoing)
 
     def _writable_again(self, outgoing: socket.socket) -> None:
         asyncio.get_running_loop().remove_writer(outgoing)
@@ -121,10 +154,7 @@ class UdpSocket:
             opened.setblocking(False)
             if family == socket.AF_INET6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            try:
-                opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
-            except OSError:
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            enlarge(opened)
             opened.bind(("", 0))
             asyncio.get_running_loop().add_reader(opened, self._drain, opened)
         except OSError:

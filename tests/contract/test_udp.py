@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from typing import Any
 
@@ -12,9 +13,14 @@ import pytest
 
 from services.solo.simulator import SimulatedAgent
 from shared.ceiling import Ceiling, OutsideCeilingError
+from shared.snmp import receive_buffer
+from shared.snmp.burst import Burst, sendmmsg
+from shared.snmp.receive_buffer import remarks
 from shared.snmp.udp import UdpSocket, canonical
 from shared.snmp.wire import GET, V2C, decode, encode_request
+from shared.spans import address_of, number_of
 from tests.peers.agent import Agents
+from tests.peers.crowd import Crowd
 
 SYS_DESCR = "1.3.6.1.2.1.1.1.0"
 QUESTION = encode_request(V2C, b"public", GET, 77, [SYS_DESCR])
@@ -76,6 +82,139 @@ async def test_a_full_send_buffer_is_waited_for_and_not_counted() -> None:
         await asyncio.wait_for(udp.writable(), 5)
         assert udp.send(QUESTION, "127.0.0.1", 162)
         assert udp.traffic.packets_out == 1
+
+
+class FullBurst(Burst):
+    """A burst of which the system takes ten datagrams, then none, then all that are left."""
+
+    calls = 0
+
+    def send(
+        self, opened: socket.socket, payload: bytes, addresses: Sequence[bytes], port: int
+    ) -> int:
+        self.calls += 1
+        if self.calls == 2:
+            raise OSError(errno.ENOBUFS, "No buffer space available")
+        return super().send(opened, payload, addresses[: 10 if self.calls == 1 else None], port)
+
+
+def without_bursts(udp: UdpSocket) -> None:
+    udp._burst = None
+
+
+def with_bursts(udp: UdpSocket) -> None:
+    assert sendmmsg() is None or udp._burst
+
+
+@pytest.mark.parametrize("chosen", [with_bursts, without_bursts])
+async def test_of_many_each_gets_one_datagram_and_all_are_counted(
+    chosen: Callable[[UdpSocket], None],
+) -> None:
+    numbers = list(range(number_of("127.70.0.250"), number_of("127.70.1.58")))
+    assert len(numbers) == 64
+    async with Crowd() as crowd:
+        ceiling = Ceiling((ip_network("127.70.0.0/16"),), frozenset({crowd.port}))
+        async with UdpSocket(ceiling, lambda *_: None) as udp:
+            chosen(udp)
+            left = numbers
+            while left:
+                left = left[udp.send_many(QUESTION, left, crowd.port) :]
+
+    assert crowd.asked == dict.fromkeys(map(address_of, numbers), 1)
+    assert udp.traffic.packets_out == 64
+    assert udp.traffic.bytes_out == 64 * (len(QUESTION) + 28)
+
+
+async def test_many_stop_at_the_one_that_the_ceiling_does_not_allow() -> None:
+    """Wherever it stands in the row: its neighbours say nothing about it."""
+    outside = number_of("127.71.0.0")
+    for place in range(8):
+        numbers = [number_of("127.70.0.1") + n for n in range(8)]
+        numbers[place] = outside
+        async with Crowd() as crowd:
+            ceiling = Ceiling(
+                (ip_network("127.70.0.0/24"), ip_network("127.72.0.0/24")), frozenset({crowd.port})
+            )
+            async with UdpSocket(ceiling, lambda *_: None) as udp:
+                left = numbers
+                with pytest.raises(OutsideCeilingError):
+                    while left:
+                        left = left[udp.send_many(QUESTION, left, crowd.port) :]
+
+        assert left[0] == outside
+        assert crowd.asked == dict.fromkeys(map(address_of, numbers[:place]), 1)
+
+
+async def test_many_on_a_port_that_is_not_allowed_open_not_even_a_socket() -> None:
+    async with UdpSocket(LOOPBACK, lambda *_: None) as udp:
+        with pytest.raises(OutsideCeilingError):
+            udp.send_many(QUESTION, [number_of("127.0.0.1"), number_of("127.0.0.2")], 9100)
+
+        assert udp.receive_buffer_bytes == 0
+
+
+async def test_of_many_those_that_a_full_send_buffer_did_not_take_are_not_counted() -> None:
+    numbers = [number_of("127.70.0.1") + n for n in range(32)]
+    async with Crowd() as crowd:
+        ceiling = Ceiling((ip_network("127.70.0.0/24"),), frozenset({crowd.port}))
+        async with UdpSocket(ceiling, lambda *_: None) as udp:
+            udp._burst = FullBurst()
+            assert udp.send_many(QUESTION, numbers, crowd.port) == 10
+            assert udp.send_many(QUESTION, numbers[10:], crowd.port) == 0
+            assert udp.traffic.packets_out == 10
+            await asyncio.wait_for(udp.writable(), 5)
+            assert udp.send_many(QUESTION, numbers[10:], crowd.port) == 22
+
+    assert crowd.asked == dict.fromkeys(map(address_of, numbers), 1)
+
+
+async def test_of_many_one_that_the_system_will_not_send_to_is_an_os_error() -> None:
+    broadcast = Ceiling(networks=(ip_network("255.255.255.255/32"), *LOOPBACK.networks))
+    async with UdpSocket(broadcast, lambda *_: None) as udp:
+        numbers = [number_of("127.0.0.1"), number_of("255.255.255.255")]
+        assert udp.send_many(QUESTION, numbers, 161) == 1
+        with pytest.raises(OSError, match="Permission denied"):
+            udp.send_many(QUESTION, [number_of("255.255.255.255")] * 2, 161)
+
+
+async def test_many_on_ipv6_leave_too() -> None:
+    both = Ceiling(networks=(ip_network("::1/128"), *LOOPBACK.networks))
+    async with UdpSocket(both, lambda *_: None) as udp:
+        left = [number_of("127.0.0.1"), number_of("::1"), number_of("127.0.0.2")]
+        while left:
+            left = left[udp.send_many(QUESTION, left, 161) :]
+
+        assert udp.traffic.bytes_out == 3 * len(QUESTION) + 28 + 48 + 28
+
+
+async def test_what_a_full_receive_buffer_lost_is_counted_and_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(receive_buffer, "RECEIVE_BUFFER_BYTES", 4096)
+    async with UdpSocket(LOOPBACK, lambda *_: None) as udp:
+        udp.send(QUESTION, "127.0.0.1", 162)
+        at = udp._sockets[socket.AF_INET].getsockname()[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            for _ in range(100):
+                flood.sendto(bytes(200), ("127.0.0.1", at))
+        await asyncio.sleep(0.05)
+        came, lost = udp.traffic.packets_in, udp.dropped
+        granted = udp.receive_buffer_bytes
+
+    assert lost > 0
+    assert came + lost == 100
+    assert udp.dropped == lost
+    [words] = remarks(granted, lost, is_fast=False)
+    assert words.startswith(f"{lost} datagrams came while the receive buffer of {granted} bytes")
+
+
+def test_a_receive_buffer_that_the_system_caps_is_told_where_much_comes_at_once() -> None:
+    [words] = remarks(212_992, 0, is_fast=True)
+
+    assert "212992 bytes" in words
+    assert words.endswith("sysctl -w net.core.rmem_max=8388608")
+    assert remarks(212_992, 0, is_fast=False) == []
+    assert remarks(8 * 2**20, 0, is_fast=True) == []
 
 
 async def test_ten_thousand_datagrams_in_one_go_leave_one_by_one() -> None:
