@@ -7,19 +7,21 @@ import secrets
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain, filterfalse, islice
 from typing import NamedTuple
 
 from services.discovery.identify import FIRST_QUESTION, V1_QUESTION
+from services.discovery.pace import Pacer
 from services.discovery.plan import FoundBy, Group, Pass, Plan
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import Credential
 from shared.snmp.port import Traffic, Varbind
+from shared.snmp.receive_buffer import remarks
 from shared.snmp.udp import UdpSocket
-from shared.snmp.wire import GET, RESPONSE, V1, WireError, decode, encode_request, request_id_of
-from shared.spans import Span, address_of, is_ipv4, merged, number_of, without
+from shared.snmp.wire import GET, RESPONSE, V1, WireError, decode, encode_request
+from shared.spans import Span, is_ipv4, merged, number_of, without
 
-_BURST = 64  # datagrams between two looks at what has come
-_BURST_S = 0.02
+_FAST = 5_000  # datagrams a second, from which a small receive buffer tells
 _LONGEST_ANSWER = 4096  # octets; the five rows that are asked for are at most 255 each
 
 Place = tuple[int, int]  # an address as its number, and a port
@@ -34,39 +36,6 @@ class Answer(NamedTuple):
     credential: str
     version: int
     varbinds: tuple[Varbind, ...]
-
-
-class Pacer:
-    """A token bucket: at most `rate` turns a second; 0 is as fast as the loop turns."""
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-        self._most = min(_BURST, max(1.0, rate * _BURST_S))
-        self._tokens = 0.0
-        self._at = asyncio.get_running_loop().time()
-        self._turns = 0
-
-    def is_turn(self) -> bool:
-        """Takes a turn, where there is one without waiting."""
-        self._turns -= 1
-        return self._turns >= 0
-
-    async def wait(self) -> None:
-        """Until there are turns again; what has come in the meantime is read first."""
-        if not self._rate:
-            await asyncio.sleep(0)
-            self._turns = _BURST
-            return
-        self._refill()
-        await asyncio.sleep(max(0.0, (1 - self._tokens) / self._rate))
-        self._refill()
-        self._turns = max(1, int(self._tokens))
-        self._tokens -= self._turns
-
-    def _refill(self) -> None:
-        now = asyncio.get_running_loop().time()
-        self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
-        self._at = now
 
 
 class Sweep:
@@ -92,6 +61,7 @@ class Sweep:
         self.plan = plan
         self.traffic = Traffic()
         self.unsendable: dict[str, list[Place]] = {}  # by what the system said
+        self.remarks: list[str] = []  # at the end: what an operator should know, in words
         self.ceiling = ceiling
         self._rate = rate
         self._timeout_s = timeout_s
@@ -99,15 +69,19 @@ class Sweep:
         for at, port in done:
             self._done[port].add(at)
         self._silent = plan.size - sum(1 for place in done if plan.group_of(*place))
-        self._answered = asyncio.Event()
+        self._none_is_silent = asyncio.Event()
+        if not self._silent:
+            self._none_is_silent.set()
         self._queue: asyncio.Queue[Answer | None] = asyncio.Queue()
-        self._next: tuple[Group, int] | None = None  # where the first pass has come to
+        self._last_asked: tuple[Group, int] | None = None  # by the first pass
         self._is_first_pass_over = False
         self._ids: dict[int, Pass] = {}
+        self._marks: list[bytes] = []  # the ids as they are in a datagram
         self._payloads: dict[Pass, bytes] = {}
         for one in {one for group in plan.groups for one in group.passes}:
             number = self._fresh_id()
             self._ids[number] = one
+            self._marks.append(number.to_bytes(4, "big"))
             self._payloads[one] = encode_request(
                 one.version,
                 credentials[one.credential].community_octets,
@@ -127,6 +101,11 @@ class Sweep:
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
+            self.remarks = remarks(
+                udp.receive_buffer_bytes,
+                udp.dropped,
+                is_fast=not self._rate or self._rate > _FAST,
+            )
             udp.close()
 
     def datagrams_at_most(self) -> tuple[int, int]:
@@ -145,12 +124,13 @@ class Sweep:
         if self._is_first_pass_over:
             return []
         left: list[tuple[Span, int]] = []
-        is_behind = self._next is None
+        is_behind = self._last_asked is None
         for group in self.plan.groups:
             for first, last in group.spans:
                 begin = first
-                if self._next and group is self._next[0] and first <= self._next[1] <= last:
-                    begin, is_behind = self._next[1], True
+                last_asked = self._last_asked
+                if last_asked and group is last_asked[0] and first <= last_asked[1] <= last:
+                    begin, is_behind = last_asked[1] + 1, True
                 if is_behind:
                     done = merged((at, at) for at in self._done[group.port])
                     left.extend((span, group.port) for span in without([(begin, last)], done))
@@ -167,62 +147,67 @@ class Sweep:
             self._queue.put_nowait(None)
 
     async def _pass(self, number: int, udp: UdpSocket, pacer: Pacer) -> None:
-        for group, at in self._places(number):
-            if not number:
-                self._next = group, at
-            while not pacer.is_turn():
-                await pacer.wait()
-            if at in self._done[group.port]:  # it answered while its turn was waited for
+        for group in self.plan.groups:
+            if number >= len(group.passes):
                 continue
             payload = self._payloads[group.passes[number]]
-            try:
-                while not udp.send(payload, address_of(at), group.port):
-                    await udp.writable()
-            except (OutsideCeilingError, OSError) as error:
-                self._cannot_send(error, at, group.port)
-        ends_at = asyncio.get_running_loop().time() + self._timeout_s
-        while (left_s := ends_at - asyncio.get_running_loop().time()) > 0 and self._silent:
-            self._answered.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left_s):
-                    await self._answered.wait()
+            silent = self._silent_in(group)
+            while burst := list(islice(silent, await pacer.turns())):
+                await self._send(udp, payload, group, burst)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout_s):
+                await self._none_is_silent.wait()
 
-    def _places(self, number: int) -> Iterator[tuple[Group, int]]:
-        """The addresses that are still silent and have a pass of this number."""
-        for group in self.plan.groups:
-            done = self._done[group.port]
-            for first, last in group.spans if number < len(group.passes) else ():
-                for at in range(first, last + 1):
-                    if at not in done:
-                        yield group, at
+    def _silent_in(self, group: Group) -> Iterator[int]:
+        """Its addresses; one that answers before its turn comes is left out."""
+        addresses = chain.from_iterable(range(first, last + 1) for first, last in group.spans)
+        return filterfalse(self._done[group.port].__contains__, addresses)
+
+    async def _send(self, udp: UdpSocket, payload: bytes, group: Group, burst: list[int]) -> None:
+        while burst:
+            try:
+                sent = udp.send_many(payload, burst, group.port)
+            except (OutsideCeilingError, OSError) as error:
+                self._cannot_send(error, burst[0], group.port)
+                sent = 1
+            if sent:
+                self._last_asked = group, burst[sent - 1]
+                burst = burst[sent:]
+            else:
+                await udp.writable()
+                burst = [at for at in burst if at not in self._done[group.port]]
 
     def _cannot_send(self, error: Exception, at: int, port: int) -> None:
         reason = str(error).partition(": ")[2]
         if isinstance(error, OSError):
             reason = f"nothing can be sent there: {error.strerror}"
         self.unsendable.setdefault(reason, []).append((at, port))
-        self._done[port].add(at)
-        self._silent -= 1
+        self._no_longer_silent(at, port)
 
     def _received(self, payload: bytes, address: str, port: int) -> None:
+        """Anybody may send anything: only what bears an id of ours is read to its end."""
+        if len(payload) > _LONGEST_ANSWER or not any(mark in payload for mark in self._marks):
+            return
         try:
-            asked = self._ids.get(request_id_of(payload))
-            if asked is None or len(payload) > _LONGEST_ANSWER:
-                return
             message = decode(payload)
             at = number_of(address)
         except (WireError, ValueError):
             return
+        asked = self._ids.get(message.request_id)
         group = self.plan.group_of(at, port)
-        if group is None or message.pdu != RESPONSE or at in self._done[port]:
+        if not asked or not group or message.pdu != RESPONSE or at in self._done[port]:
             return
-        self._done[port].add(at)
         varbinds = () if message.error_status else tuple(message.varbinds[: len(FIRST_QUESTION)])
         self._queue.put_nowait(
             Answer(address, port, group.found_by, asked.credential, asked.version, varbinds)
         )
+        self._no_longer_silent(at, port)
+
+    def _no_longer_silent(self, at: int, port: int) -> None:
+        self._done[port].add(at)
         self._silent -= 1
-        self._answered.set()
+        if not self._silent:
+            self._none_is_silent.set()
 
     def _fresh_id(self) -> int:
         """30 random bits, always four octets long: so a preview is right to the octet."""
