@@ -6,14 +6,32 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 
 from shared.files import write_private
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _LONGEST_COMMUNITY = 255  # octets
+_LONGEST_USER = 32  # octets; RFC 3414 section 2.4
+_LONGEST_CONTEXT = 255
+_SHORTEST_PASSWORD = 8  # octets; RFC 3414 section 11.2
+_LONGEST_PASSWORD = 1024
+
+Auth = Literal["none", "md5", "sha1", "sha224", "sha256", "sha384", "sha512"]
+Privacy = Literal[
+    "none",
+    "des",
+    "aes128",
+    "aes192-blumenthal",  # the two ways to make a key that is longer than the hash
+    "aes192-reeder",
+    "aes256-blumenthal",
+    "aes256-reeder",
+]
+AUTHS: tuple[Auth, ...] = get_args(Auth)
+PRIVACIES: tuple[Privacy, ...] = get_args(Privacy)
+SecurityLevel = Literal["noAuthNoPriv", "authNoPriv", "authPriv"]
 
 
 class CredentialError(Exception):
@@ -21,16 +39,91 @@ class CredentialError(Exception):
 
 
 class Credential(BaseModel):
-    """How to ask a device: `version` "2c" tries v2c, and v1 where a device answers only that."""
+    """How to ask a device.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    `version` "2c" tries v2c, and v1 where a device answers only that; "1" tries v1 alone; both
+    have a community. "3" has a user and what belongs to its security level instead.
+    """
 
-    version: Literal["1", "2c"] = "2c"
-    community: SecretStr
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    version: Literal["1", "2c", "3"] = "2c"
+    community: SecretStr | None = None
+    user: SecretStr | None = None
+    auth: Auth = "none"
+    auth_password: SecretStr | None = None
+    privacy: Privacy = "none"
+    privacy_password: SecretStr | None = None
+    context: str = ""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        fault = self._fault_of_v3() if self.version == "3" else self._fault_of_community()
+        if fault:
+            raise ValueError(fault)
+        return self
 
     @property
     def community_octets(self) -> bytes:
+        """Raises: CredentialError, for v3, which has none."""
+        if self.community is None:
+            raise CredentialError("an SNMPv3 credential has no community")
         return self.community.get_secret_value().encode()
+
+    @property
+    def user_octets(self) -> bytes:
+        return _octets(self.user)
+
+    @property
+    def context_octets(self) -> bytes:
+        return self.context.encode(errors="replace")
+
+    @property
+    def level(self) -> SecurityLevel:
+        """What v3 asks with, RFC 3411 section 3.4.3."""
+        if self.privacy != "none":
+            return "authPriv"
+        return "noAuthNoPriv" if self.auth == "none" else "authNoPriv"
+
+    def _fault_of_community(self) -> str | None:
+        if self.community is None:
+            return "a community is missing"
+        v3 = self.model_fields_set & _V3_FIELDS
+        return f"{', '.join(sorted(v3))}: of version 3 alone" if v3 else None
+
+    def _fault_of_v3(self) -> str | None:
+        if self.community is not None:
+            return "SNMPv3 has no community"
+        if not 0 < len(_octets(self.user)) <= _LONGEST_USER:
+            return f"an SNMPv3 user has 1 to {_LONGEST_USER} octets"
+        if len(self.context_octets) > _LONGEST_CONTEXT:
+            return f"an SNMPv3 context has at most {_LONGEST_CONTEXT} octets"
+        if self.privacy != "none" and self.auth == "none":
+            return "privacy needs authentication too"
+        for what, protocol, password in (
+            ("authentication", self.auth, self.auth_password),
+            ("privacy", self.privacy, self.privacy_password),
+        ):
+            if protocol == "none" and password is not None:
+                return f"a password for {what}, and no protocol for it"
+            length = len(_octets(password))
+            if protocol != "none" and not _SHORTEST_PASSWORD <= length <= _LONGEST_PASSWORD:
+                return (
+                    f"the password for {what} has {_SHORTEST_PASSWORD} to {_LONGEST_PASSWORD} "
+                    "octets (RFC 3414 section 11.2)"
+                )
+        return None
+
+
+_V3_FIELDS = {"user", "auth", "auth_password", "privacy", "privacy_password", "context"}
+
+
+def _octets(secret: SecretStr | None) -> bytes:
+    """UTF-8; what cannot be sent is of no length, and so of none that is allowed."""
+    try:
+        return secret.get_secret_value().encode() if secret else b""
+    except UnicodeEncodeError:
+        return b""
 
 
 PUBLIC = Credential(community=SecretStr("public"))  # named "public" unless the site says otherwise
@@ -47,12 +140,37 @@ def community_of(typed: str) -> SecretStr:
     return SecretStr(typed)
 
 
+def v3_credential(
+    *,
+    user: str,
+    auth: Auth,
+    auth_password: str | None,
+    privacy: Privacy,
+    privacy_password: str | None,
+    context: str,
+) -> Credential:
+    """A v3 credential as a person typed it. Raises: CredentialError."""
+    try:
+        return Credential(
+            version="3",
+            user=SecretStr(user),
+            auth=auth,
+            auth_password=None if auth_password is None else SecretStr(auth_password),
+            privacy=privacy,
+            privacy_password=None if privacy_password is None else SecretStr(privacy_password),
+            context=context,
+        )
+    except ValidationError as error:
+        raise CredentialError(_fault(error)) from None
+
+
 def load_credentials(path: Path | None) -> Mapping[str, Credential]:
     """The site's credentials by name, with `public` among them.
 
     `path` is a JSON file `{name: {"version": …, "community": …}}` that only its owner may read,
     or a folder (a mounted Secret) with one file a name holding such an object or the bare
-    community. A path that is None or does not exist holds none.
+    community. In such an object are the fields of a Credential. A path that is None or does not
+    exist holds none.
 
     Raises: CredentialError.
     """
@@ -82,8 +200,9 @@ def save_credential(path: Path, name: str, credential: Credential | None) -> Non
         del entries[name]
     else:
         entries[name] = {
-            "version": credential.version,
-            "community": credential.community.get_secret_value(),
+            field: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for field, value in credential
+            if value is not None and (field == "version" or field in credential.model_fields_set)
         }
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, json.dumps(entries, indent=1))
@@ -98,10 +217,14 @@ def _from_place(path: Path) -> dict[str, Credential]:
         }
     if path.stat().st_mode & 0o077:
         raise CredentialError(f"{path}: others than its owner may read it; chmod 600 {path}")
+    return {name: _from_entry(path, name, entry) for name, entry in _entries(path).items()}
+
+
+def _from_entry(path: Path, name: str, entry: object) -> Credential:
     try:
-        return {name: Credential.model_validate(entry) for name, entry in _entries(path).items()}
+        return Credential.model_validate(entry)
     except ValidationError as error:
-        raise CredentialError(f"{path}: {_fault(error)}") from None
+        raise CredentialError(f"{path}: {name[:63]!r}: {_fault(error)}") from None
 
 
 def _entries(path: Path) -> dict[str, object]:
@@ -127,5 +250,6 @@ def _from_secret(file: Path) -> Credential:
 def _fault(error: Exception | None) -> str:
     if isinstance(error, ValidationError):
         fault = error.errors(include_input=False, include_url=False)[0]
-        return f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}"
+        told = fault["msg"].removeprefix("Value error, ")
+        return ": ".join(filter(None, (".".join(map(str, fault["loc"])), told)))
     return "not the JSON object that is wanted: {name: {version, community}}"

@@ -11,11 +11,16 @@ from services.discovery.identify import SYS_DESCR, SYS_OBJECT_ID, text_of
 from services.discovery.settings import DiscoverySettings
 from shared.ceiling import CeilingFileError, load_ceiling
 from shared.credentials import (
+    AUTHS,
+    PRIVACIES,
+    Auth,
     Credential,
     CredentialError,
+    Privacy,
     community_of,
     load_credentials,
     save_credential,
+    v3_credential,
 )
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
@@ -23,14 +28,19 @@ from shared.snmp.port import SnmpError
 from shared.spans import address_of
 from shared.targets import Addresses, TargetError, parse_target
 
-_LONGEST_LINE = 1000
+_LONGEST_LINE = 1100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = commands.add_parser("add", help="ask for a secret, or read it from stdin, and keep it")
     add.add_argument("name", metavar="NAME")
-    add.add_argument("--version", choices=("1", "2c"), default="2c", dest="snmp_version")
+    add.add_argument("--version", choices=("1", "2c", "3"), default="2c", dest="snmp_version")
+    v3 = add.add_argument_group("with --version 3; passwords are asked for, or read from stdin")
+    v3.add_argument("--user", metavar="USER")
+    v3.add_argument("--auth", choices=AUTHS, help="how it proves who it is (none)")
+    v3.add_argument("--privacy", choices=PRIVACIES, help="how it is encrypted (none)")
+    v3.add_argument("--context", metavar="NAME", help="such as Jetdirect (none)")
     commands.add_parser("list", help="the names")
     test = commands.add_parser("test", help="ask one address with it")
     test.add_argument("name", metavar="NAME")
@@ -50,17 +60,47 @@ def run_command(args: argparse.Namespace) -> int:
 
 
 def _add(args: argparse.Namespace, settings: DiscoverySettings) -> int:
-    if sys.stdin.isatty():
-        secret = getpass.getpass("Community: ")
-    else:
-        try:
-            secret = sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
-        except UnicodeDecodeError:
-            raise CredentialError("a community that is not UTF-8 cannot be sent") from None
-    credential = Credential(version=args.snmp_version, community=community_of(secret))
+    credential = _v3(args) if args.snmp_version == "3" else _community(args)
     save_credential(settings.credentials_file, args.name, credential)
-    sys.stdout.write(f"{args.name}: kept in {settings.credentials_file}\n")
+    asks = f"; asks in SNMPv3 with {credential.level}" if args.snmp_version == "3" else ""
+    sys.stdout.write(f"{args.name}: kept in {settings.credentials_file}{asks}\n")
     return 0
+
+
+def _community(args: argparse.Namespace) -> Credential:
+    """Raises: CredentialError."""
+    for option in ("user", "auth", "privacy", "context"):
+        if getattr(args, option) is not None:
+            raise CredentialError(f"--{option} belongs to --version 3")
+    community = community_of(_secret("Community: "))
+    return Credential(version=args.snmp_version, community=community)
+
+
+def _v3(args: argparse.Namespace) -> Credential:
+    """Raises: CredentialError."""
+    if not args.user:
+        raise CredentialError("--version 3 needs --user")
+    auth: Auth = args.auth or "none"
+    privacy: Privacy = args.privacy or "none"
+    return v3_credential(
+        user=args.user,
+        auth=auth,
+        auth_password=None if auth == "none" else _secret("Authentication password: "),
+        privacy=privacy,
+        privacy_password=None if privacy == "none" else _secret("Privacy password: "),
+        context=args.context or "",
+    )
+
+
+def _secret(prompt: str) -> str:
+    """One line. Raises: CredentialError."""
+    if sys.stdin.isatty():
+        return getpass.getpass(prompt)
+    try:
+        return sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
+    except UnicodeDecodeError:
+        what = prompt.lower().removesuffix(": ")
+        raise CredentialError(f"a {what} that is not UTF-8 cannot be sent") from None
 
 
 def _list(args: argparse.Namespace, settings: DiscoverySettings) -> int:

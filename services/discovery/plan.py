@@ -239,6 +239,11 @@ class _Planner:
                 self._miss(
                     f"credential {name}", "is not set at this site; pagetally credential add"
                 )
+            elif credential.version == "3":
+                self._miss(
+                    f"credential {name}",
+                    "is for SNMPv3, in which nothing is searched; pagetally probe reads with it",
+                )
             elif credential.version == "1":
                 passes.append(Pass(name, V1))
             else:
@@ -253,7 +258,9 @@ class _Planner:
 
     def _why_unasked(self, names: Sequence[str]) -> str:
         if names:
-            return f"none of its credentials ({', '.join(names)}) is set at this site"
+            known = self.credentials.keys() & set(names)
+            told = "is one to search with" if known else "is set at this site"
+            return f"none of its credentials ({', '.join(names)}) {told}"
         return "no credential is set for this range, and none is sent unasked"
 
     def _miss_spans(self, target: Addresses, spans: Spans, reason: str) -> None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from shared.credentials import Credential, CredentialError, load_credentials, save_credential
+
+V3 = {
+    "version": "3",
+    "user": "us3r-of-v3",
+    "auth": "sha256",
+    "auth_password": "auth-s3cret",
+    "privacy": "aes128",
+    "privacy_password": "privacy-s3cret",
+    "context": "Jetdirect",
+}
+SECRETS = {"us3r-of-v3", "auth-s3cret", "privacy-s3cret"}
 
 
 def test_a_saved_credential_is_read_back_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
@@ -57,3 +69,85 @@ def test_a_broken_file_is_told_without_the_secret(tmp_path: Path, text: str) -> 
 def test_a_name_that_is_a_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CredentialError, match="a name holds"):
         save_credential(tmp_path / "c.json", "../x", Credential(community=SecretStr("x")))
+
+
+def test_a_credential_of_v3_is_read_back_whole(tmp_path: Path) -> None:
+    file = tmp_path / "credentials.json"
+    saved = Credential.model_validate(V3)
+    save_credential(file, "copiers", saved)
+
+    assert load_credentials(file)["copiers"] == saved
+    assert json.loads(file.read_text(encoding="utf-8")) == {"copiers": V3}
+
+
+def test_a_mounted_secret_may_hold_one_of_v3(tmp_path: Path) -> None:
+    (tmp_path / "copiers").write_text(json.dumps(V3), encoding="utf-8")
+
+    assert load_credentials(tmp_path)["copiers"].level == "authPriv"
+
+
+@pytest.mark.parametrize(
+    ("fields", "level"),
+    [
+        ({}, "authPriv"),
+        ({"privacy": "none", "privacy_password": None}, "authNoPriv"),
+        (
+            {
+                "auth": "none",
+                "auth_password": None,
+                "privacy": "none",
+                "privacy_password": None,
+            },
+            "noAuthNoPriv",
+        ),
+    ],
+)
+def test_the_security_level_is_that_of_the_protocols(fields: dict[str, object], level: str) -> None:
+    assert Credential.model_validate(V3 | fields).level == level
+
+
+def test_a_credential_of_v3_has_no_community_to_fall_back_to() -> None:
+    with pytest.raises(CredentialError, match="no community"):
+        _ = Credential.model_validate(V3).community_octets
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"community": "public"}, "SNMPv3 has no community"),
+        ({"user": None}, "user has 1 to 32 octets"),
+        ({"user": "ü" * 17}, "user has 1 to 32 octets"),
+        ({"user": "\udc80"}, "user has 1 to 32 octets"),
+        ({"context": "x" * 256}, "context has at most 255 octets"),
+        ({"auth_password": "seven.7"}, "password for authentication has 8 to 1024 octets"),
+        ({"auth_password": None}, "password for authentication has 8 to 1024 octets"),
+        ({"privacy_password": "seven.7"}, "password for privacy has 8 to 1024 octets"),
+        ({"privacy_password": "x" * 1025}, "password for privacy has 8 to 1024 octets"),
+        ({"privacy": "none"}, "a password for privacy, and no protocol for it"),
+        ({"auth": "none", "auth_password": None}, "privacy needs authentication too"),
+        ({"auth": "sha3"}, "auth: Input should be"),
+        ({"privacy": "aes256"}, "privacy: Input should be"),
+        ({"version": "2c", "community": "public"}, "of version 3 alone"),
+        ({"version": "2c"}, "a community is missing"),
+    ],
+)
+def test_a_credential_that_cannot_be_used_is_told_by_its_name_and_without_a_secret(
+    tmp_path: Path, fields: dict[str, object], fault: str
+) -> None:
+    file = tmp_path / "credentials.json"
+    file.write_text(json.dumps({"copiers": V3 | fields}), encoding="utf-8")
+    file.chmod(0o600)
+
+    with pytest.raises(CredentialError, match=f"'copiers': .*{fault}") as told:
+        load_credentials(file)
+
+    assert not any(secret in str(told.value) for secret in SECRETS | {"public", "seven.7"})
+
+
+def test_no_secret_is_in_a_repr_or_in_the_error_of_a_credential_that_is_none() -> None:
+    with pytest.raises(ValidationError) as told:
+        Credential.model_validate(V3 | {"auth_password": "short-7"})
+
+    shown = repr(Credential.model_validate(V3)) + str(Credential.model_validate(V3))
+    shown += str(told.value) + repr(told.value)
+    assert not any(secret in shown for secret in SECRETS | {"short-7"})
