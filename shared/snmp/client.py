@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Self
 
 from shared.ceiling import Ceiling
 from shared.credentials import Credential
-from shared.snmp.ask import Asker
+from shared.snmp.ask import Asker, WireAsker, refuse_error
 from shared.snmp.error_status import NO_SUCH_NAME
 from shared.snmp.exchange import Exchange, Strays
-from shared.snmp.port import ErrorStatusError, MalformedAnswerError, Traffic, Varbind
+from shared.snmp.port import (
+    USUAL_VARBINDS,
+    ErrorStatusError,
+    MalformedAnswerError,
+    Manners,
+    NoAnswerError,
+    Traffic,
+    Varbind,
+    Walk,
+)
 from shared.snmp.walk import Walker
+from shared.snmp.watch import Watch
 from shared.snmp.wire import GET, SnmpMessage, exists
-
-_MAX_VARBINDS = 20  # some devices answer nothing to a longer question
 
 
 class SnmpClient:
@@ -54,7 +63,9 @@ class SnmpClient:
             deadline_s: what all questions together may take, from the start of the first; a
                 device that loops, cuts or dawdles costs no more.
         """
-        return WireSession(Asker(self._exchange, address, port, credential, deadline_s=deadline_s))
+        return WireSession(
+            WireAsker(self._exchange, address, port, credential, deadline_s=deadline_s)
+        )
 
     @property
     def strays(self) -> Strays:
@@ -68,36 +79,58 @@ class SnmpClient:
 
 
 class WireSession:
-    """The SnmpSession of shared.snmp.port, in v1 and v2c."""
+    """The SnmpSession of shared.snmp.port."""
 
     def __init__(self, asker: Asker) -> None:
         self.traffic = asker.traffic
         self._asker = asker
-        self._walker = Walker(asker)
-        self._max_varbinds = _MAX_VARBINDS
+        self._watch: Watch | None = None
+
+    @property
+    def manners(self) -> Manners:
+        return self._asker.manners
+
+    @manners.setter
+    def manners(self, known: Manners) -> None:
+        self._asker.manners = replace(known)
+
+    def expect(self, varbinds: Iterable[Varbind]) -> None:
+        """As the port's."""
+        if self._watch is None:
+            self._asker = self._watch = Watch(self._asker)
+        self._watch.expect(varbinds)
 
     async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
         """As the port's; also raises OutsideCeilingError."""
         todo = list(dict.fromkeys(oids))
         found: dict[str, Varbind] = {}
         while todo:
-            asked = todo[: self._max_varbinds]
+            asked = todo[: self._asker.width]
             try:
                 settled = self._settled(asked, await self._asker.ask(GET, asked))
             except (ErrorStatusError, MalformedAnswerError):
                 if len(asked) == 1:
                     raise
-                self._max_varbinds = len(asked) // 2
+                self.manners.max_varbinds = len(asked) // 2
+                continue
+            except NoAnswerError:
+                if len(asked) <= USUAL_VARBINDS:
+                    raise
+                self.manners.max_varbinds = USUAL_VARBINDS
                 continue
             found.update((oid, varbind) for oid, varbind in settled.items() if varbind)
             todo = [oid for oid in todo if oid not in settled]
         return found
 
+    async def walk(self, walks: Sequence[Walk]) -> Mapping[str, Mapping[str, Varbind]]:
+        """As the port's; also raises OutsideCeilingError."""
+        return await Walker(self._asker).walk(walks)
+
     async def table(
         self, columns: Sequence[str], *, max_rows: int = 1000
     ) -> Mapping[str, Mapping[str, Varbind]]:
         """As the port's; also raises OutsideCeilingError."""
-        return await self._walker.walk(columns, max_rows)
+        return await self.walk([Walk(tuple(columns), max_rows=max_rows)])
 
     def _settled(self, asked: Sequence[str], answer: SnmpMessage) -> Mapping[str, Varbind | None]:
         """Those OIDs that an answer decides: None where the device has no such instance.
@@ -108,10 +141,11 @@ class WireSession:
             index = 1 if len(asked) == 1 else answer.error_index
             if 1 <= index <= len(asked):
                 return {asked[index - 1]: None}
-        self._asker.refuse_error(asked, answer)
+        refuse_error(self._asker.name, asked, answer)
         settled: dict[str, Varbind | None] = {}
+        wanted = set(asked)
         for varbind in answer.varbinds:
-            if varbind.oid not in asked or varbind.oid in settled:
+            if varbind.oid not in wanted or varbind.oid in settled:
                 raise MalformedAnswerError(
                     f"{self._asker.name}: asked for {', '.join(asked[:3])}"
                     f"{' and more' if len(asked) > 3 else ''}, answered with {varbind.oid}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from shared.ceiling import Ceiling
 from shared.snmp.port import NoAnswerError, Traffic
 from shared.snmp.udp import UdpSocket, canonical, datagram_bytes
-from shared.snmp.wire import RESPONSE, SnmpMessage, WireError, decode, request_id_of
+from shared.snmp.wire import RESPONSE, SnmpMessage, WireError, decode, fresh_id, request_id_of
 
 Answer = SnmpMessage | WireError
 
@@ -31,18 +30,21 @@ class Waiting:
 
     source: tuple[str, int]
     traffic: Traffic
-    future: asyncio.Future[Answer] = field(
+    future: asyncio.Future[Answer | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
     stray: str = ""
 
     async def answer(self, timeout_s: float) -> Answer | None:
         """What came within the time; None for silence. After a WireError it may be asked again."""
-        await asyncio.wait([self.future], timeout=timeout_s)
-        if not self.future.done():
-            return None
-        came = self.future.result()
-        self.future = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(timeout_s, self._give_up)
+        try:
+            came = await self.future
+        finally:
+            timer.cancel()
+        if not isinstance(came, SnmpMessage):
+            self.future = loop.create_future()
         return came
 
     def give(self, answer: Answer, payload_length: int) -> None:
@@ -50,6 +52,10 @@ class Waiting:
         self.traffic.bytes_in += datagram_bytes(payload_length, self.source[0])
         if not self.future.done():
             self.future.set_result(answer)
+
+    def _give_up(self) -> None:
+        if not self.future.done():
+            self.future.set_result(None)
 
 
 class Exchange:
@@ -69,9 +75,9 @@ class Exchange:
     @contextmanager
     def waiting(self, address: str, port: int, traffic: Traffic) -> Iterator[tuple[int, Waiting]]:
         """A request id, and what is waited for under it while the block runs."""
-        request_id = secrets.randbits(31)
+        request_id = fresh_id()
         while request_id in self._open:
-            request_id = secrets.randbits(31)
+            request_id = fresh_id()
         waiting = self._open[request_id] = Waiting((canonical(address), port), traffic)
         try:
             yield request_id, waiting

@@ -5,9 +5,11 @@ OIDs are dotted text without a leading dot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+USUAL_VARBINDS = 20  # a request; some devices answer nothing to a longer one
 
 Value = int | bytes | str | None
 
@@ -42,6 +44,14 @@ class MalformedAnswerError(SnmpError):
     """The agent answered, but not with SNMP that can be read, or a walk did not advance."""
 
 
+class RowsChangedError(SnmpError):
+    """A table has other rows than the caller remembered."""
+
+
+class AnotherDeviceError(SnmpError):
+    """What answers now is not what answered before, or was restarted in between."""
+
+
 @dataclass
 class Traffic:
     """What was sent and received; bytes are UDP payload + 28 a datagram (48 for IPv6)."""
@@ -52,10 +62,48 @@ class Traffic:
     bytes_in: int = 0
 
 
+class Walk(NamedTuple):
+    """The columns of one conceptual table, or of a group of scalars, asked side by side.
+
+    Args:
+        columns: their OIDs; a scalar's is that of its object, and its instance is "0".
+        expected: rows that there probably are; as many are asked for at once.
+        octets: of the values of a row, about; the answer's size is planned with it.
+        after: the instance after which all columns begin; "" is the first.
+        instances: the rows as they were before. Each is asked for, what lies between and after
+            them in the first column too, and RowsChangedError says that they are others now.
+    """
+
+    columns: tuple[str, ...]
+    expected: int = 3
+    octets: int = 8
+    max_rows: int = 1000
+    after: str = ""
+    instances: tuple[str, ...] | None = None
+
+
+@dataclass
+class Manners:
+    """How a device likes to be asked, as far as it is known."""
+
+    version: int | None = None
+    takes_bulk: bool | None = None
+    max_varbinds: int = USUAL_VARBINDS  # a request
+
+
 class SnmpSession(Protocol):
-    """Questions to one device with one credential; at most one request is in flight."""
+    """Questions to one device with one credential; at most one request is in flight.
+
+    `manners` may be given to a later session with the device.
+    """
 
     traffic: Traffic
+    manners: Manners
+
+    def expect(self, varbinds: Iterable[Varbind]) -> None:
+        """What tells the device. From now on each answer must hold it unchanged, and a sysUpTime
+        that has gone on, or AnotherDeviceError is raised.
+        """
 
     async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
         """The instances that exist; one that the agent does not have is absent.
@@ -64,12 +112,15 @@ class SnmpSession(Protocol):
         Raises: NoAnswerError, ErrorStatusError, MalformedAnswerError.
         """
 
-    async def table(
-        self, columns: Sequence[str], *, max_rows: int = 1000
-    ) -> Mapping[str, Mapping[str, Varbind]]:
-        """The columns of one conceptual table: column OID -> instance suffix -> varbind.
+    async def walk(self, walks: Sequence[Walk]) -> Mapping[str, Mapping[str, Varbind]]:
+        """Tables side by side: column OID -> instance suffix -> varbind.
 
         Instances are in the agent's order. A column without rows maps to an empty mapping.
         Stops at `max_rows` a column. Raises as `get`; MalformedAnswerError where OIDs do not
-        increase.
+        increase; RowsChangedError.
         """
+
+    async def table(
+        self, columns: Sequence[str], *, max_rows: int = 1000
+    ) -> Mapping[str, Mapping[str, Varbind]]:
+        """As `walk`, of one table."""

@@ -1,47 +1,35 @@
-"""Walking a table's columns side by side, with GETBULK where the device does it right."""
+"""Walking tables side by side: as many of them in a datagram as its answer may be long.
+
+GETBULK where the device does it right, else GETNEXT. What is expected to give one varbind more
+(a scalar, the end of a table) goes ahead as a non-repeater, RFC 3416 section 4.2.3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
-from shared.snmp.ask import Asker
-from shared.snmp.error_status import NO_SUCH_NAME
-from shared.snmp.port import ErrorStatusError, MalformedAnswerError, NoAnswerError, Varbind
-from shared.snmp.wire import GETBULK, GETNEXT, V2C, SnmpMessage, exists
+from shared.snmp.ask import Asker, refuse_error
+from shared.snmp.error_status import NO_SUCH_NAME, TOO_BIG
+from shared.snmp.port import (
+    ErrorStatusError,
+    MalformedAnswerError,
+    NoAnswerError,
+    RowsChangedError,
+    Varbind,
+    Walk,
+)
+from shared.snmp.wire import GETBULK, GETNEXT, V2C, SnmpMessage, encode_oid, exists
 
-_MAX_COLUMNS = 10
+MESSAGE_OCTETS = 1400 - 28  # asked for at most, so that no answer travels in fragments
+_VARBIND_OCTETS = 8  # beside the OID of a column and the value: an instance of two arcs, headers
+_MOST_VARBINDS = 64  # a request, of a device that has shown that it knows so many
 _MAX_REPETITIONS = 50
-_ANSWER_BYTES = 1400 - 28 - 60  # asked for at most, so that no answer travels in fragments
-
-
-@dataclass
-class _Column:
-    oid: str
-    last: str  # where it was walked to
-    rows: dict[str, Varbind] = field(default_factory=dict)
-    seen: int = 0
-    ended: bool = False
-
-    def take(self, varbind: Varbind, max_rows: int) -> None:
-        """Raises: MalformedAnswerError, where the instances do not increase."""
-        prefix = f"{self.oid}."
-        if not exists(varbind) or not varbind.oid.startswith(prefix):
-            self.ended = True
-            return
-        if _order(varbind.oid) <= _order(self.last):
-            raise MalformedAnswerError(
-                f"the walk does not advance: {varbind.oid} came after {self.last}"
-            )
-        self.last = varbind.oid
-        self.seen += 1
-        self.ended = self.seen >= max_rows
-        if varbind.type != "Null":
-            self.rows[varbind.oid.removeprefix(prefix)] = varbind
 
 
 class Walker:
-    """Walks one device's tables, and remembers how it likes to be asked.
+    """Walks one device's tables, and learns how it likes to be asked.
 
     Each answer that is accepted moves a column on or ends it, so that `max_rows` bounds the
     datagrams, whatever the device does.
@@ -49,85 +37,226 @@ class Walker:
 
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
-        self._takes_bulk: bool | None = None  # None: not yet known
-        self._varbind_bytes = 32  # of the last answer; a beginning for numbers and short texts
+        self._manners = asker.manners
 
-    async def walk(
-        self, columns: Sequence[str], max_rows: int
-    ) -> Mapping[str, Mapping[str, Varbind]]:
-        """As SnmpSession.table."""
-        walked = [_Column(oid, oid) for oid in dict.fromkeys(columns)]
-        width = _MAX_COLUMNS
-        while open_ := [column for column in walked if not column.ended][:width]:
+    async def walk(self, walks: Sequence[Walk]) -> Mapping[str, Mapping[str, Varbind]]:
+        """As SnmpSession.walk."""
+        tables = [_Table(walk) for walk in walks]
+        width = _MOST_VARBINDS
+        while open_ := [table for table in tables if not table.ended]:
             # the first question of a session is one that v1 knows as well
-            if self._asker.version == V2C and self._takes_bulk is not False:
-                await self._bulk(open_, max_rows)
+            if self._manners.version == V2C and self._manners.takes_bulk is not False:
+                await self._bulk(open_)
                 continue
+            asked = _plain(open_, min(width, self._asker.width), self._room)
             try:
-                await self._next(open_, max_rows)
+                await self._next(asked)
             except (ErrorStatusError, MalformedAnswerError):
-                if len(open_) == 1:
+                if len(asked) == 1:
                     raise
-                width = len(open_) // 2
-        return {column.oid: column.rows for column in walked}
+                width = len(asked) // 2
+        found: dict[str, dict[str, Varbind]] = {}
+        for column in (column for table in tables for column in table.columns):
+            found.setdefault(column.oid, {}).update(column.rows)
+        return found
 
-    async def _bulk(self, open_: Sequence[_Column], max_rows: int) -> None:
+    @property
+    def _room(self) -> int:
+        return MESSAGE_OCTETS - self._asker.head_octets
+
+    async def _bulk(self, open_: Sequence[_Table]) -> None:
         """One GETBULK; a device that does not do it right is asked GETNEXT from then on."""
-        repetitions = _ANSWER_BYTES // (len(open_) * self._varbind_bytes)
-        repetitions = max(1, min(repetitions, _MAX_REPETITIONS, max_rows))
-        before = self._asker.traffic.bytes_in
+        manners = self._manners
+        singles, repeated, repetitions = _packed(open_, self._asker.width, self._room)
+        asked = singles + repeated
         try:
             answer = await self._asker.ask(
                 GETBULK,
-                [column.last for column in open_],
+                [question.start for question in asked],
+                non_repeaters=len(singles),
                 max_repetitions=repetitions,
-                tries=None if self._takes_bulk else 1,
+                tries=None if manners.takes_bulk else 1,
             )
-            self._take(open_, answer, repetitions, max_rows)
+            self._take(asked, answer, len(singles), repetitions)
         except (ErrorStatusError, MalformedAnswerError):
-            self._takes_bulk = False
+            manners.takes_bulk = False
         except NoAnswerError:
-            if self._takes_bulk:
+            if manners.takes_bulk:
                 raise
-            self._takes_bulk = False
+            manners.takes_bulk = False
         else:
-            self._takes_bulk = True
-            came = self._asker.traffic.bytes_in - before
-            self._varbind_bytes = max(20, came // len(answer.varbinds))
+            manners.takes_bulk = True
+            shown = min(len(answer.varbinds), _MOST_VARBINDS)
+            manners.max_varbinds = max(manners.max_varbinds, shown)
 
-    async def _next(self, open_: Sequence[_Column], max_rows: int) -> None:
+    async def _next(self, asked: Sequence[_Question]) -> None:
         """One GETNEXT. Raises: NoAnswerError, ErrorStatusError, MalformedAnswerError."""
-        answer = await self._asker.ask(GETNEXT, [column.last for column in open_])
+        answer = await self._asker.ask(GETNEXT, [question.start for question in asked])
         if answer.error_status == NO_SUCH_NAME:  # v1: nothing comes after
-            index = 1 if len(open_) == 1 else answer.error_index
-            if 1 <= index <= len(open_):
-                open_[index - 1].ended = True
+            index = 1 if len(asked) == 1 else answer.error_index
+            if 1 <= index <= len(asked):
+                asked[index - 1].column.end(self._asker.name)
                 return
-        self._take(open_, answer, 1, max_rows)
+        if answer.error_status == TOO_BIG:
+            self._manners.max_varbinds = max(1, len(asked) // 2)
+        self._take(asked, answer, len(asked), 0)
 
     def _take(
-        self, open_: Sequence[_Column], answer: SnmpMessage, repetitions: int, max_rows: int
+        self, asked: Sequence[_Question], answer: SnmpMessage, singles: int, repetitions: int
     ) -> None:
         """Gives each varbind to its column, RFC 3416 section 4.2.3; an answer may end anywhere.
 
-        Raises: ErrorStatusError, MalformedAnswerError.
+        Raises: ErrorStatusError, MalformedAnswerError, RowsChangedError.
         """
         name = self._asker.name
-        self._asker.refuse_error([column.last for column in open_], answer)
-        if not 1 <= len(answer.varbinds) <= len(open_) * repetitions:
+        refuse_error(name, [question.start for question in asked], answer)
+        repeated = len(asked) - singles
+        if not 1 <= len(answer.varbinds) <= singles + repeated * repetitions:
             raise MalformedAnswerError(
-                f"{name}: asked for what comes after {open_[0].last}, "
+                f"{name}: asked for what comes after {asked[0].start}, "
                 f"answered with {len(answer.varbinds)} varbinds"
             )
         for number, varbind in enumerate(answer.varbinds):
-            column = open_[number % len(open_)]
+            at = number if number < singles else singles + (number - singles) % repeated
+            asked[at].column.take(varbind, name)
+
+
+class _Question(NamedTuple):
+    """What comes after `start`: a varbind of `column`, or its end."""
+
+    column: _Column
+    start: str
+    octets: int  # of the varbind that answers, about
+
+
+class _Column:
+    """A column, and how far it was walked. `due` are rows that must come next, the last first."""
+
+    def __init__(self, oid: str, last: str, walk: Walk, *, leads: bool) -> None:
+        self.oid = oid
+        self.prefix = f"{oid}."
+        self.last = last
+        self.leads = leads
+        self.rows: dict[str, Varbind] = {}
+        self.seen = 0
+        self.octets = len(encode_oid(oid)) + _VARBIND_OCTETS + walk.octets // len(walk.columns)
+        self.max_rows = walk.max_rows
+        known = walk.instances
+        self.due = None if known is None else [f"{oid}.{at}" for at in reversed(known)]
+        self.ended = self.due == [] and not leads
+
+    def take(self, varbind: Varbind, name: str) -> None:
+        """Raises: MalformedAnswerError, where instances do not increase; RowsChangedError."""
+        if self.ended:
+            return
+        oid = varbind.oid
+        if not exists(varbind):
+            self.end(name)
+            return
+        if _order(oid) <= _order(self.last):
+            raise MalformedAnswerError(
+                f"{name}: the walk does not advance: {oid} came after {self.last}"
+            )
+        if not oid.startswith(self.prefix):
+            self.end(name)
+            return
+        if self.due is not None and (not self.due or oid != self.due.pop()):
+            raise RowsChangedError(f"{name}: {oid} came where another row was before")
+        self.last = oid
+        self.seen += 1
+        self.ended = self.seen >= self.max_rows or (self.due == [] and not self.leads)
+        if isinstance(varbind.value, bytes):
+            self.octets = max(self.octets, len(encode_oid(oid)) + 6 + len(varbind.value))
+        if varbind.type != "Null":
+            self.rows[oid[len(self.prefix) :]] = varbind
+
+    def end(self, name: str) -> None:
+        """Raises: RowsChangedError"""
+        self.ended = True
+        if self.due:
+            raise RowsChangedError(f"{name}: {self.due[-1]} is not there any more")
+
+
+class _Table:
+    def __init__(self, walk: Walk) -> None:
+        self.walk = walk
+        after = f".{walk.after}" if walk.after else ""
+        self.columns = [
+            _Column(oid, oid + after, walk, leads=number == 0)
+            for number, oid in enumerate(dict.fromkeys(walk.columns))
+        ]
+
+    @property
+    def ended(self) -> bool:
+        return all(column.ended for column in self.columns)
+
+    @property
+    def left(self) -> int:
+        """Rows that are still expected, 0 where only the end is; a longer table may be twice so."""
+        seen = max(column.seen for column in self.columns)
+        if self.walk.max_rows == 1 or self.walk.instances is not None:
+            return 0
+        if seen == self.walk.expected:
+            return 0
+        return self.walk.expected - seen if seen < self.walk.expected else seen
+
+    @property
+    def rows_at_most(self) -> int:
+        return self.walk.max_rows - max(column.seen for column in self.columns)
+
+    def questions(self) -> Iterator[_Question]:
+        """What comes next in each open column; of a table with known rows, all of them."""
+        for column in self.columns:
             if column.ended:
                 continue
-            try:
-                column.take(varbind, max_rows)
-            except MalformedAnswerError as error:
-                raise MalformedAnswerError(f"{name}: {error}") from None
+            yield _Question(column, column.last, column.octets)
+            due = column.due or []
+            for start in due[::-1] if column.leads else due[:0:-1]:
+                yield _Question(column, start, column.octets)
 
 
+def _plain(tables: Sequence[_Table], width: int, room: int) -> list[_Question]:
+    """Questions for one varbind each, as many as one message takes."""
+    asked: list[_Question] = []
+    for table in tables:
+        for question in table.questions():
+            room -= question.octets
+            if asked and (room < 0 or len(asked) >= width):
+                return asked
+            asked.append(question)
+    return asked
+
+
+def _packed(
+    tables: Sequence[_Table], width: int, room: int
+) -> tuple[list[_Question], list[_Question], int]:
+    """Non-repeaters, repeaters and max-repetitions of one GETBULK.
+
+    The first table that has rows left says how many repetitions; others join where they fit.
+    """
+    singles = _plain([table for table in tables if not table.left], width, room)
+    room -= sum(question.octets for question in singles)
+    repeated: list[_Question] = []
+    repetitions = 0
+    for table in tables:
+        row = list(table.questions())[: width - len(singles) - len(repeated)]
+        octets = sum(question.octets for question in row)
+        if not row or not table.left:
+            continue
+        if not repeated:
+            most = min(table.left + 1, table.rows_at_most, _MAX_REPETITIONS)
+            repetitions = min(most, room // octets)
+            if repetitions < 1:
+                if singles:
+                    break
+                repetitions = 1
+        elif octets * repetitions > room:
+            continue
+        repeated += row
+        room -= octets * repetitions
+    return singles, repeated, repetitions
+
+
+@lru_cache(maxsize=16_384)  # devices of one kind have the same rows
 def _order(oid: str) -> tuple[int, ...]:
     return tuple(map(int, oid.split(".")))

@@ -1,0 +1,145 @@
+"""Is it one agent that answers? Each question asks that beside what it is for.
+
+An address can change hands between two datagrams of a read: a device is replaced, or two have the
+same address. Then no answer of the one may stand beside one of the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from shared.snmp.ask import Asker
+from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME
+from shared.snmp.port import AnotherDeviceError, Manners, Value, Varbind
+from shared.snmp.wire import GET, GETBULK, GETNEXT, SnmpMessage, encode_oid
+
+SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"  # RFC 3418, in 1/100 s
+# some agents keep their time coarsely or badly, but in none does it go back
+_SLACK_S = 60.0
+_SLACK_RATE = 10.0
+_OCTETS = 12  # of a varbind beside its OID and text
+
+
+class Watch:
+    """An Asker whose every question also asks for sysUpTime and for what else tells the device.
+
+    `width` varbinds and `head_octets` are what this leaves of a message.
+    """
+
+    def __init__(self, asker: Asker) -> None:
+        self.name = asker.name
+        self.traffic = asker.traffic
+        self._asker = asker
+        self._watched: dict[str, Varbind | None] = {SYS_UP_TIME: None}  # as it came at first
+        self._came_at = 0.0
+        self._not_by_get: set[str] = set()
+        self._is_too_small = False
+
+    @property
+    def manners(self) -> Manners:
+        return self._asker.manners
+
+    @manners.setter
+    def manners(self, manners: Manners) -> None:
+        self._asker.manners = manners
+
+    @property
+    def width(self) -> int:
+        return max(1, self.manners.max_varbinds - len(self._extras(GETNEXT, ())))
+
+    @property
+    def head_octets(self) -> int:
+        octets = self._asker.head_octets
+        for oid, varbind in self._watched.items():
+            text = varbind.value if varbind else None
+            octets += len(encode_oid(oid)) + _OCTETS
+            octets += len(text) if isinstance(text, bytes) else 0
+        return octets
+
+    def expect(self, varbinds: Iterable[Varbind]) -> None:
+        """As SnmpSession.expect."""
+        self._watched.update((varbind.oid, varbind) for varbind in varbinds)
+
+    async def ask(
+        self,
+        pdu: int,
+        oids: Sequence[str],
+        *,
+        non_repeaters: int = 0,
+        max_repetitions: int = 0,
+        tries: int | None = None,
+    ) -> SnmpMessage:
+        """As Asker.ask. Raises also: AnotherDeviceError."""
+        while True:
+            extras = self._extras(pdu, oids)
+            asked = extras if pdu == GET else list(map(predecessor, extras))
+            answer = await self._asker.ask(
+                pdu,
+                [*asked, *oids],
+                non_repeaters=non_repeaters + len(asked) if pdu == GETBULK else 0,
+                max_repetitions=max_repetitions,
+                tries=tries,
+            )
+            if answer.error_status == NO_SUCH_NAME and 1 <= answer.error_index <= len(extras):
+                self._not_by_get.add(extras[answer.error_index - 1])
+            elif answer.error_status != NO_ERROR:
+                return answer._replace(error_index=max(0, answer.error_index - len(extras)))
+            elif extras and len(answer.varbinds) <= len(extras):
+                self._is_too_small = True
+            else:
+                await self._check(pdu, answer.varbinds)
+                return answer._replace(varbinds=answer.varbinds[len(extras) :])
+
+    def _extras(self, pdu: int, oids: Sequence[str]) -> list[str]:
+        """What is watched and not asked for anyway."""
+        if self._is_too_small or self.manners.max_varbinds < 2 * len(self._watched):
+            return []
+        if pdu == GET:
+            return [oid for oid in self._watched if oid not in oids and oid not in self._not_by_get]
+        return [oid for oid in self._watched if predecessor(oid) not in oids]
+
+    async def _check(self, pdu: int, varbinds: Sequence[Varbind]) -> None:
+        """Raises: AnotherDeviceError, and what asking once more raises."""
+        found = {one.oid: one for one in varbinds if one.oid in self._watched}
+        if not self._is_too_small and pdu == GET and (missing := self._watched.keys() - found):
+            # agents are in use that GET does not give what GETNEXT does
+            self._not_by_get |= missing
+            starts = [predecessor(oid) for oid in missing]
+            answer = await self._asker.ask(GETNEXT, starts)
+            found.update((one.oid, one) for one in answer.varbinds)
+        for oid, before in list(self._watched.items()):
+            now = found.get(oid)
+            if now is None and before is None:
+                del self._watched[oid]
+            elif now is None and not self._is_too_small:
+                raise AnotherDeviceError(f"{self.name}: {oid} was there before, and is not now")
+            elif now is not None:
+                self._compare(oid, before, now)
+
+    def _compare(self, oid: str, before: Varbind | None, now: Varbind) -> None:
+        if oid == SYS_UP_TIME:
+            at = asyncio.get_running_loop().time()
+            if before is not None:
+                self._compare_uptime(before.value, now.value, at - self._came_at)
+            self._watched[oid], self._came_at = now, at
+        elif before is None or now.value != before.value:
+            raise AnotherDeviceError(
+                f"{self.name}: another device answered before the read was finished"
+            )
+
+    def _compare_uptime(self, before: Value, now: Value, elapsed_s: float) -> None:
+        if not isinstance(before, int) or not isinstance(now, int):
+            return
+        gone_s = (now - before) / 100
+        if not 0 <= gone_s <= _SLACK_S + _SLACK_RATE * elapsed_s:
+            raise AnotherDeviceError(
+                f"{self.name}: it was restarted or replaced while it was read: its sysUpTime went "
+                f"on by {gone_s:g} s in {elapsed_s:.1f} s"
+            )
+
+
+def predecessor(oid: str) -> str:
+    """What GETNEXT is asked for, to be answered with `oid` where it exists."""
+    parent, _, last = oid.rpartition(".")
+    return f"{parent}.{int(last) - 1}" if last != "0" else parent
