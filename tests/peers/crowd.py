@@ -45,6 +45,7 @@ class Crowd:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**21)
         self._socket.bind(("", self.port))
         asyncio.get_running_loop().add_reader(self._socket, self._drain)
         return self
