@@ -43,16 +43,16 @@ _SINGLE = """\
 
 # marker, colorant, class, type, description, unit, capacity, level: prtMarkerSupplies 2 to 9
 _SUPPLIES = (
-    (1, 1, 3, 21, "Black Cartridge HP CF325X", 7, 40000, 24800),
-    (1, 0, 3, 9, "Imaging Drum HP CF358A", 7, 30000, 17400),
-    (1, 0, 3, 15, "Maintenance Kit HP C2H67A, 220V", 7, 200000, 124000),
-    (1, 0, 3, 20, "Transfer Kit HP CF367A", 7, 200000, 124000),
-    (1, 0, 3, 18, "Document Feeder Kit HP C1P70A", 8, 100000, 61000),
-    (1, 0, 4, 4, "Toner Collection Unit", 7, 50000, 21000),
-    (1, 0, 3, 10, "Developer Unit", 7, 300000, 251000),
-    (1, 0, 3, 32, "Staple Cartridge 1 HP C8091A", 18, 5000, 3200),
-    (1, 0, 3, 32, "Staple Cartridge 2 HP C8091A", 18, 5000, 4100),
-    (1, 0, 3, 19, "Fuser Cleaning Unit", 7, 200000, 88000),
+    (1, 1, 3, 21, "Black Cartridge HP CF325X", 7, 40000, "{count}24800"),
+    (1, 0, 3, 9, "Imaging Drum HP CF358A", 7, 30000, "{count}17400"),
+    (1, 0, 3, 15, "Maintenance Kit HP C2H67A, 220V", 7, 200000, "{count}124000"),
+    (1, 0, 3, 20, "Transfer Kit HP CF367A", 7, 200000, "{count}124000"),
+    (1, 0, 3, 18, "Document Feeder Kit HP C1P70A", 8, 100000, "{count}61000"),
+    (1, 0, 4, 4, "Toner Collection Unit", 7, 50000, "{count}21000"),
+    (1, 0, 3, 10, "Developer Unit", 7, 300000, "{count}251000"),
+    (1, 0, 3, 32, "Staple Cartridge 1 HP C8091A", 18, 50000, "{count}3200"),
+    (1, 0, 3, 32, "Staple Cartridge 2 HP C8091A", 18, 50000, "{count}4100"),
+    (1, 0, 3, 19, "Fuser Cleaning Unit", 7, 200000, "{count}88000"),
 )
 # severity, training, group, group's index, location, code, description, time: prtAlert 2 to 9
 _ALERTS = (
@@ -77,7 +77,8 @@ def _cells(
 ) -> Iterator[str]:
     for instance, row in rows:
         for column, value in enumerate(row, 2):
-            tag = (tags or {}).get(column, 4 if isinstance(value, str) else 2)
+            text = isinstance(value, str) and not value.startswith("{count}")
+            tag = (tags or {}).get(column, 4 if text else 2)
             yield f"{entry}.{column}.{instance}|{tag}|{value}"
 
 
