@@ -19,10 +19,12 @@ from services.discovery.sweep import Answer, Sweep
 from services.solo.simulator import Rows, SimulatedAgent, simulate
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC
+from shared.snmp import receive_buffer
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import Varbind
 from shared.snmp.wire import RESPONSE, V1, V2C, decode, encode
 from shared.spans import Span, number_of
+from tests.peers.crowd import Crowd
 
 KYOCERA: Rows = {
     SYS_DESCR: ("OctetString", b"KYOCERA Document Solutions Printing System"),
@@ -91,6 +93,32 @@ async def test_a_silent_address_costs_one_datagram_a_pass_and_every_octet_is_cou
     assert sweep.traffic.packets_in == 2
     assert [agent.requests for agent in agents.values()] == [1, 2, 2]
     assert sweep.datagrams_at_most() == (40, 20 * (108 + 28) + 20 * (43 + 28))
+
+
+@pytest.mark.parametrize("rate", [0, 3000])
+async def test_each_silent_address_gets_exactly_one_datagram_a_pass(rate: float) -> None:
+    """Over the borders of bursts and of spans, however the sweep is paced."""
+    spans = span("127.20.0.0", "127.20.3.200"), span("127.20.4.7", "127.20.4.7")
+    async with Crowd() as crowd:
+        sweep = sweep_of(crowd.port, *spans, rate=rate, passes=PASSES[:1])
+        assert await answers_of(sweep) == {}
+    size = 3 * 256 + 201 + 1
+    assert len(crowd.asked) == sum(crowd.asked.values()) == sweep.traffic.packets_out == size
+    assert {number_of(address) for address in crowd.asked} == {
+        at for first, last in spans for at in range(first, last + 1)
+    }
+
+
+async def test_a_sweep_that_lost_answers_says_that_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive_buffer, "RECEIVE_BUFFER_BYTES", 4096)
+    async with Crowd(SimulatedAgent(KYOCERA)) as crowd:
+        sweep = sweep_of(crowd.port, span("127.20.0.1", "127.20.0.250"), passes=PASSES[:1])
+        found = await answers_of(sweep)
+
+    lost = 250 - len(found)
+    assert lost > 0
+    [words] = sweep.remarks
+    assert words.startswith(f"{lost} datagrams came while the receive buffer")
 
 
 async def test_everything_alive_is_found_and_the_sweep_does_not_wait_longer() -> None:
