@@ -12,7 +12,8 @@ from prometheus_client import Counter
 
 from shared.bus.amqp import Channel, Link, LostError
 from shared.bus.port import ASIDE, BusDownError, CannotStoreError, Delivery, Handler, Queue
-from shared.bus.publisher import Post, Publisher, post_of
+from shared.bus.publisher import Publisher, post_of
+from shared.bus.window import Post
 from shared.decode import MessageError, decode
 from shared.log import log
 from shared.messages import Message

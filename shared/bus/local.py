@@ -45,7 +45,7 @@ class LocalBus:
     async def publish(self, message: Message) -> None:
         if self._stopped:
             raise BusDownError(f"{message.routing_key}: the bus has stopped")
-        task = asyncio.create_task(self._deliver(through_json(message)[1], in_hand=False))
+        task = asyncio.create_task(self._deliver(through_json(message), in_hand=False))
         self._in_hand.add(task)
         task.add_done_callback(self._in_hand.discard)
         await asyncio.wait({task})  # a publisher that is cancelled leaves the handler alone
@@ -86,7 +86,7 @@ class LocalBus:
                 raise BusDownError(f"{queue.name}: the bus has stopped")
             try:
                 returned = await reader.handler(message, Delivery())
-                results = [through_json(result)[1] for result in returned]
+                results = [through_json(result) for result in returned]
             except CannotStoreError as error:
                 raise BusDownError(f"{queue.name}: cannot store: {error}") from error
             except Exception as error:
