@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 from hypothesis import strategies as st
 
 from shared.snmp.port import Value, Varbind
 from shared.snmp.wire import GET, GETBULK, GETNEXT, RESPONSE, V1, V2C, SnmpMessage
 
-_number = st.one_of(st.integers(0, 300), st.integers(0, 2**32 - 1))
-oids = st.builds(
-    lambda first, second, rest: ".".join(map(str, [first, second, *rest])),
-    st.integers(0, 2),
-    st.integers(0, 39),
-    st.lists(_number, max_size=20),
-)
+
+def _numbers(octets: bytes) -> Iterator[int]:
+    """As many as the octets hold: each a width of 0 to 4, and so many octets."""
+    at = 0
+    while at < len(octets):
+        width = octets[at] % 5
+        yield int.from_bytes(octets[at + 1 : at + 1 + width], "big")
+        at += 1 + width
+
+
+def _oid(octets: bytes) -> str:
+    first, second = divmod(octets[0] % 120, 40)
+    return ".".join(map(str, (first, second, *_numbers(octets[1:]))))
+
+
+# out of one draw each, which takes a third of the time of a list of integers
+oids = st.binary(min_size=1, max_size=60).map(_oid)
+
 _unsigned_32 = st.integers(0, 2**32 - 1)
 _values: dict[str, st.SearchStrategy[Value]] = {
     "Integer32": st.integers(-(2**31), 2**31 - 1),
     "OctetString": st.binary(max_size=300),
     "Null": st.none(),
     "ObjectIdentifier": oids,
-    "IpAddress": st.ip_addresses(v=4).map(str),
+    "IpAddress": st.binary(min_size=4, max_size=4).map(lambda octets: ".".join(map(str, octets))),
     "Counter32": _unsigned_32,
     "Gauge32": _unsigned_32,
     "TimeTicks": _unsigned_32,
@@ -36,9 +50,12 @@ _V2_VALUES: dict[str, st.SearchStrategy[Value]] = _values | {
 
 def _varbinds(version: int) -> st.SearchStrategy[Varbind]:
     values = _values if version == V1 else _V2_VALUES
-    return st.one_of(
-        [st.builds(Varbind, oids, st.just(kind), value) for kind, value in values.items()]
-    )
+    typed = st.one_of([value.map(partial(_typed, kind)) for kind, value in values.items()])
+    return st.tuples(oids, typed).map(lambda drawn: Varbind(drawn[0], *drawn[1]))
+
+
+def _typed(kind: str, value: Value) -> tuple[str, Value]:
+    return kind, value
 
 
 def _of_version(version: int) -> st.SearchStrategy[SnmpMessage]:

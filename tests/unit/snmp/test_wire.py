@@ -28,13 +28,8 @@ from shared.snmp.wire import (
     request_template,
 )
 from tests.unit.snmp.messages import messages
+from tests.unit.snmp.mutation import SYS_DESCR, datagrams, mutated, response
 from tests.unit.snmp.pysnmp_codec import decode_with_pysnmp, encode_with_pysnmp
-
-SYS_DESCR = "1.3.6.1.2.1.1.1.0"
-
-
-def response(*varbinds: Varbind) -> SnmpMessage:
-    return SnmpMessage(V2C, b"public", RESPONSE, 0x1234567, 0, 0, list(varbinds))
 
 
 @settings(max_examples=1000, deadline=None, database=None)
@@ -273,43 +268,6 @@ def outcome(datagram: bytes, *, forget: bool = False) -> SnmpMessage | None:
         return decode(datagram)
     except WireError:
         return None
-
-
-def datagrams(dice: random.Random) -> list[bytes]:
-    return [
-        encode(
-            response(
-                *(
-                    Varbind(f"1.3.6.1.2.1.43.{row}.4294967295", "Counter64", 2**64 - 1 - row)
-                    for row in range(dice.randrange(40))
-                ),
-                Varbind(SYS_DESCR, "OctetString", dice.randbytes(dice.randrange(300))),
-                Varbind("1.3.6.1.2.1.1.2.0", "ObjectIdentifier", "1.3.6.1.4.1.1347.41"),
-                Varbind("1.3.6.1.2.1.4.20.1.1", "IpAddress", "10.0.0.7"),
-                Varbind("1.3.6.1.2.1.1.3.0", "TimeTicks", dice.randrange(2**32)),
-                Varbind("1.3.6.1.2.1.1.9.0", "endOfMibView", None),
-            )
-        )
-        for _ in range(20)
-    ]
-
-
-def mutated(dice: random.Random, datagram: bytes) -> bytes:
-    octets = bytearray(datagram)
-    for _ in range(dice.choice([1, 1, 2, 5])):
-        at = dice.randrange(len(octets) + 1)
-        match dice.randrange(5):
-            case 0:
-                octets[at : at + 1] = bytes([dice.choice([0, 0x7F, 0x80, 0x84, 0xFF])])
-            case 1:
-                octets[at : at + 1] = dice.randbytes(1)
-            case 2:
-                del octets[at : at + dice.randrange(1, 20)]
-            case 3:
-                octets[at:at] = octets[dice.randrange(len(octets) + 1) :][:30]
-            case 4:
-                del octets[at:]
-    return bytes(octets)
 
 
 def with_value(value: bytes, *, short: bool = True) -> bytes:
