@@ -20,7 +20,7 @@ from bench.workload import NETWORK, recording
 
 ROUNDS = 5
 LAST_BEGINS_S = 100.0  # no round begins later than this after the first
-_PASS_S = 60.0  # that a client may take of a round
+_ENDS_S = 145.0  # a client that is still at work then is left out
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def _rounds(simulator: Simulator) -> Rounds:
             break
         for client in list(rounds):
             try:
-                rounds[client].append(_ask(client, simulator))
+                left_s = began + _ENDS_S - time.monotonic()
+                rounds[client].append(_ask(client, simulator, left_s))
             except (subprocess.SubprocessError, ValueError) as error:
                 name = " ".join((client.module, *client.settings))
                 print(f"poll     {name} left out: {_why(error)}")
@@ -71,7 +72,7 @@ def _rounds(simulator: Simulator) -> Rounds:
     return rounds
 
 
-def _ask(client: Client, simulator: Simulator) -> list[Pass]:
+def _ask(client: Client, simulator: Simulator, timeout_s: float) -> list[Pass]:
     """Raises: subprocess.SubprocessError, ValueError."""
     places = (str(simulator.counters), str(simulator.port), str(client.devices))
     done = subprocess.run(
@@ -79,7 +80,7 @@ def _ask(client: Client, simulator: Simulator) -> list[Pass]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=_PASS_S,
+        timeout=timeout_s,
     )
     return [Pass.of_line(line) for line in done.stdout.splitlines()]
 
