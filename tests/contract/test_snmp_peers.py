@@ -255,7 +255,10 @@ async def test_no_row_of_a_capped_agent_is_lost(
     address = await agents.start(SimulatedAgent(COLOUR, **limits))
     async with client(agents.port) as asking:
         credential = Credential(version=version, community=SecretStr("public"))
-        session = asking.session(address, agents.port, credential)
-        found = await session.get(list(COLOUR))
-        assert {oid: (one.type, one.value) for oid, one in found.items()} == COLOUR
-        assert await flat(session, COLOUR) == COLOUR
+        gets, walks = (asking.session(address, agents.port, credential) for _ in range(2))
+        found = await gets.get(list(COLOUR))
+        table = await walks.table(columns(COLOUR))
+
+    assert {oid: (one.type, one.value) for oid, one in found.items()} == COLOUR
+    cells = {one.oid: (one.type, one.value) for column in table.values() for one in column.values()}
+    assert cells == below(COLOUR, PRINTER_MIB)
