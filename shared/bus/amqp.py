@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import struct
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pika import URLParameters, frame, spec
-from pika.adapters.asyncio_connection import AsyncioConnection
+from pika import URLParameters
 from pika.adapters.utils.connection_workflow import (
     AMQPConnectionWorkflowFailed,
     AMQPConnectorPhaseErrorBase,
@@ -29,10 +27,11 @@ from pika.exceptions import (
     StreamLostError,
 )
 
+from shared.bus.connection import Connection
+from shared.bus.frames import Frames
+
 HEARTBEAT_S = 20
 _ABORT_S = 1.0
-_FRAME_HEAD = 7  # bytes: type, channel, size
-_WRITE_SIZE = 65_536  # bytes; pika copies what of a write is left at every send
 
 
 class LostError(Exception):
@@ -93,52 +92,6 @@ def settle(future: asyncio.Future[Any], outcome: object = None) -> None:
         future.set_result(outcome)
 
 
-class _Connection(AsyncioConnection):  # type: ignore[misc]  # pika has no types
-    """A connection that writes once a turn, and that no message's headers break again and again.
-
-    pika sends every frame by itself, and a message is three. It cannot decode every header table
-    that a broker lets through (a timestamp after the year 9999, say); such a message comes without
-    its properties.
-    """
-
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        self._unwritten: list[bytes] = []
-        super().__init__(*args, **kwargs)
-
-    def _adapter_emit_data(self, data: bytes) -> None:
-        if not self._unwritten:
-            asyncio.get_running_loop().call_soon(self._write_out)
-        self._unwritten.append(data)
-
-    def _write_out(self) -> None:
-        unwritten, self._unwritten = self._unwritten, []
-        if self._transport is None:  # lost since
-            return
-        together: list[bytes] = []
-        size = 0
-        for data in unwritten:
-            together.append(data)
-            size += len(data)
-            if size >= _WRITE_SIZE:
-                self._transport.write(b"".join(together))
-                together, size = [], 0
-        if together:
-            self._transport.write(b"".join(together))
-
-    def _read_frame(self) -> tuple[int, frame.Frame | None]:
-        try:
-            read: tuple[int, frame.Frame | None] = super()._read_frame()
-        except Exception:
-            kind, channel, size = struct.unpack_from(">BHL", self._frame_buffer)
-            if kind != spec.FRAME_HEADER:
-                raise
-            # AMQP 0-9-1, 2.3.5.2: class and weight, two bytes each, then the body's size
-            (body_size,) = struct.unpack_from(">Q", self._frame_buffer, _FRAME_HEAD + 4)
-            properties = spec.BasicProperties()
-            return _FRAME_HEAD + size + 1, frame.Header(channel, body_size, properties)
-        return read
-
-
 class Link:
     """One connection, from its opening to its loss."""
 
@@ -165,7 +118,7 @@ class Link:
             settle(self._gone)
             self.fail(in_words(error))
 
-        self._connection = _Connection(
+        self._connection = Connection(
             parameters,
             on_open_callback=lambda _: settle(opened),
             on_open_error_callback=failed,
@@ -220,6 +173,17 @@ class Channel:
         self.raw = raw
         raw.add_on_close_callback(self._closed)
         raw.add_on_cancel_callback(lambda _: self._link.fail("the broker ended a consumer"))
+
+    def frames(self) -> Frames:
+        """What makes frames for this channel; `write` sends them."""
+        made: Frames = self.raw.connection.frames(self.raw.channel_number)
+        return made
+
+    def write(self, frames: bytes) -> None:
+        """Raises: LostError"""
+        if not self.raw.is_open:
+            raise LostError("the channel is closed")
+        self.raw.connection.write(frames)
 
     def expect(self) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -11,9 +11,9 @@ from pika.exceptions import AMQPError
 from prometheus_client import Counter
 
 from shared.bus.amqp import Channel, Link, LostError
+from shared.bus.frames import Post
 from shared.bus.port import ASIDE, BusDownError, CannotStoreError, Delivery, Handler, Queue
 from shared.bus.publisher import Publisher, post_of
-from shared.bus.window import Post
 from shared.decode import MessageError, decode
 from shared.log import log
 from shared.messages import Message
@@ -207,7 +207,7 @@ class Consumer:
     async def _move(self, arrival: _Arrival, message: Message, suspects: Queue) -> None:
         # more than suspect_after says nothing about this one: its neighbours raised it too
         headers: dict[str, str | int] = {ENDED: self.queue.suspect_after}
-        post = Post("", suspects.name, arrival.key, arrival.body, str(message.id), headers)
+        post = Post("", suspects.name, arrival.key, arrival.body, message.id, headers)
         await self._send(arrival, post)
         arrival.acknowledge()
         log.warning("suspect set apart", queue=suspects.name, id=str(message.id))

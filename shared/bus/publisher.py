@@ -7,9 +7,10 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 
 from shared.bus.amqp import Channel, settle
+from shared.bus.frames import Post
 from shared.bus.port import BusDownError
 from shared.bus.topology import EXCHANGE
-from shared.bus.window import Post, Window
+from shared.bus.window import Window
 from shared.bus.wire import checked
 from shared.messages import Message
 
@@ -19,7 +20,7 @@ _PAUSE_MAX_S = 5.0
 def post_of(message: Message) -> Post:
     """Raises: MessageError, where its readers could not decode it."""
     body, again = checked(message)
-    return Post(EXCHANGE, again.routing_key, again.routing_key, body, str(again.id))
+    return Post(EXCHANGE, again.routing_key, again.routing_key, body, again.id)
 
 
 def back_off() -> Iterator[float]:

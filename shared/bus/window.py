@@ -10,26 +10,15 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
-from pika import BasicProperties
 from pika.exceptions import AMQPError
 from pika.spec import Basic
 
-from shared.bus.amqp import Channel, in_words, settle
+from shared.bus.amqp import Channel, LostError, in_words, settle
+from shared.bus.frames import Frames, Post, properties_of
 
 WINDOW = 200  # unconfirmed; more gains little
-
-
-class Post(NamedTuple):
-    """A body on its way: `kind` is its message's routing key, wherever it is sent."""
-
-    exchange: str
-    routing_key: str
-    kind: str
-    body: bytes
-    message_id: str | None = None
-    headers: dict[str, str | int] | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -45,6 +34,7 @@ class Window:
     def __init__(self) -> None:
         self.is_open = False  # connected and not blocked
         self._channel: Channel | None = None
+        self._frames: Frames | None = None
         self._waiting: OrderedDict[Sending, None] = OrderedDict()
         self._unconfirmed: dict[int, Sending] = {}  # by tag, which rises
         self._returned: dict[int, str] = {}
@@ -55,6 +45,7 @@ class Window:
         channel.raw.add_on_return_callback(self._on_return)
         await channel.call(channel.raw.confirm_delivery, self._on_confirm)
         self._last_tag = 0
+        self._frames = channel.frames()
         self._channel = channel
         self.reopen()
 
@@ -98,6 +89,8 @@ class Window:
             sending, _ = self._waiting.popitem(last=False)
             try:
                 self._send(sending)
+            except LostError as error:
+                settle(sending.outcome, str(error))
             except AMQPError as error:
                 settle(sending.outcome, in_words(error))
             except Exception as error:  # noqa: BLE001  (it is for who put it, not for the next)
@@ -105,19 +98,17 @@ class Window:
 
     def _send(self, sending: Sending) -> None:
         assert self._channel is not None
+        assert self._frames is not None
         post = sending.post
         tag = self._last_tag + 1
-        properties = BasicProperties(
-            type=post.kind,
-            content_type="application/json",
-            delivery_mode=2,
-            message_id=post.message_id,
-            correlation_id=str(tag),  # comes back with a returned message
-            headers=post.headers,
-        )
-        self._channel.raw.basic_publish(
-            post.exchange, post.routing_key, post.body, properties, mandatory=True
-        )
+        frames = self._frames.of(post, tag)
+        if frames is not None:
+            self._channel.write(frames)
+        else:
+            properties = properties_of(post, str(tag))
+            self._channel.raw.basic_publish(
+                post.exchange, post.routing_key, post.body, properties, mandatory=True
+            )
         self._last_tag = sending.tag = tag
         self._unconfirmed[tag] = sending
 
