@@ -9,7 +9,16 @@ from ipaddress import IPv4Address
 from uuid import UUID
 
 from shared.bus.port import Delivery
-from shared.messages import DeviceFound, Message, ReadFailed, Scope, SnmpTarget, order_id
+from shared.messages import (
+    DeviceFound,
+    DeviceIdentity,
+    Message,
+    MeterRead,
+    ReadFailed,
+    Scope,
+    SnmpTarget,
+    order_id,
+)
 
 ROUND = UUID("0e5f7f57-5a68-4a39-9a53-6b3d4ad8d4d5")
 AT = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -42,6 +51,21 @@ def failed(found: DeviceFound, reason: str = "no answer in 3 tries of 2.0 s") ->
         failed_at=AT,
         outcome="no_answer",
         reason=reason,
+    )
+
+
+def read_of(found: DeviceFound, rows: int) -> MeterRead:
+    """With rows of 8 kB each."""
+    return MeterRead(
+        order=found.order,
+        round=found.round,
+        agent="site-1",
+        target=found.target,
+        taken_at=AT,
+        device=DeviceIdentity(),
+        profile="rfc3805@1",
+        meters={"total": 424405},
+        varbinds={f"1.3.6.1.4.1.{row}": ("OctetString", "ab" * 4096) for row in range(rows)},
     )
 
 

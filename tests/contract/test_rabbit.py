@@ -27,8 +27,9 @@ from shared.bus.port import (
     Queue,
 )
 from shared.bus.rabbit import RabbitBus
+from shared.bus.window import WINDOW
 from shared.messages import DeviceFound, Message
-from tests.contract.bus_parts import Gate, Inbox, failed, order, until
+from tests.contract.bus_parts import Gate, Inbox, failed, order, read_of, until
 from tests.peers import free_port
 from tests.peers.rabbit import PrivateRabbit
 
@@ -79,6 +80,7 @@ class Wire:
         self._broker = urlsplit(url)
         self._writers: list[asyncio.StreamWriter] = []
         self.swallows = False  # what a bus sends gets nowhere
+        self.swallows_answers = False
 
     async def __aenter__(self) -> Wire:
         self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
@@ -102,7 +104,7 @@ class Wire:
         self._writers += [writer, other[1]]
         await asyncio.gather(
             self._copy(reader, other[1], lambda: self.swallows),
-            self._copy(other[0], writer, lambda: False),
+            self._copy(other[0], writer, lambda: self.swallows_answers),
         )
 
     async def _copy(
@@ -155,6 +157,23 @@ async def test_what_a_lost_connection_left_unconfirmed_is_published_again(
         await asyncio.gather(*publishing)
 
         assert await depth(rabbit_vhost, POLLER_FOUND.name) == 300
+
+
+async def test_what_is_never_confirmed_ends_in_time_and_leaves_its_place(rabbit_vhost: str) -> None:
+    async with Wire(rabbit_vhost) as wire, bus_on(wire.url, publish_timeout_s=2.0) as bus:
+        wire.swallows_answers = True
+        publishing = [asyncio.create_task(bus.publish(order(n))) for n in range(WINDOW + 50)]
+        await asyncio.sleep(0.2)
+        for task in publishing[: WINDOW // 2]:
+            task.cancel()
+        told = await asyncio.gather(*publishing[WINDOW // 2 :], return_exceptions=True)
+        wire.swallows_answers = False
+
+        await bus.publish(order(WINDOW + 50))
+
+        assert {str(each) for each in told} == {
+            "device.found.v1: the broker did not take it in 2 s: no confirm came"
+        }
 
 
 async def test_fifty_prefetched_orders_and_six_cuts_lose_none(rabbit_vhost: str) -> None:
@@ -341,6 +360,48 @@ async def test_what_no_queue_takes_is_not_published(rabbit_vhost: str) -> None:
 
         problem = bus.problem()
         assert problem is not None and "no queue takes" in problem
+
+
+async def test_of_many_only_those_that_no_queue_takes_are_not_published(rabbit_vhost: str) -> None:
+    async with bus_on(rabbit_vhost, feeds=[POLLER_FOUND], publish_timeout_s=2.0) as bus:
+        found, lost = [order(n) for n in range(50)], [failed(order(n)) for n in range(50)]
+        told = await asyncio.gather(
+            *(bus.publish(message) for pair in zip(found, lost, strict=True) for message in pair),
+            return_exceptions=True,
+        )
+
+    assert told[::2] == [None] * 50
+    assert all("no queue takes read.failed.v1" in str(error) for error in told[1::2])
+    assert await depth(rabbit_vhost, POLLER_FOUND.name) == 50
+
+
+async def test_what_one_of_its_queues_refuses_is_not_published(rabbit_vhost: str) -> None:
+    def bind_one_that_holds_one(channel: Any) -> None:
+        limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        channel.queue_declare("small", arguments=limits)
+        channel.queue_bind("small", "pagetally", DeviceFound.routing_key)
+
+    async with bus_on(rabbit_vhost, publish_timeout_s=1.0) as bus:
+        await at_broker(rabbit_vhost, bind_one_that_holds_one)
+        await bus.publish(order(1))
+
+        with pytest.raises(BusDownError, match="refused by the queue"):
+            await bus.publish(order(2))
+
+        await at_broker(rabbit_vhost, lambda channel: channel.queue_delete("small"))
+        await bus.publish(order(3))
+        assert bus.problem() is None
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 60], ids=lambda rows: f"{rows} rows of 8 kB")
+async def test_a_message_of_any_size_arrives_as_it_was(rabbit_vhost: str, rows: int) -> None:
+    """A frame holds 131,064 bytes of it."""
+    inbox, sent = Inbox(), read_of(order(1), rows)
+    async with bus_on(rabbit_vhost, (UPLOADER_EVENTS, inbox, 5)) as bus:
+        await bus.publish(sent)
+
+        await inbox.holds({sent.id})
+        assert inbox.messages == [sent]
 
 
 async def test_an_order_is_acknowledged_only_when_what_it_led_to_is_safe(
