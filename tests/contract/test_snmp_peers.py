@@ -241,10 +241,7 @@ async def test_a_capped_agent_is_read_whole(
             whole = await poller.read(free[device])
             assert isinstance(whole, MeterRead)
             for _ in range(2):
-                read = await poller.read(capped[device], name)
-                assert said(read) == said(whole), device
-            assert isinstance(read, MeterRead)
-            assert read.datagrams >= whole.datagrams
+                assert said(await poller.read(capped[device], name)) == said(whole), device
 
 
 @pytest.mark.parametrize("version", ["1", "2c"])
