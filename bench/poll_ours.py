@@ -16,6 +16,7 @@ from uuid import uuid4
 from bench.measured import Measuring, Pass
 from bench.workload import NETWORK, addresses
 from services.poller.device import DeviceRead, read_device
+from services.poller.plan import Plans
 from services.poller.profile import load_profiles
 from services.poller.recognise import Profiles
 from services.poller.settings import PollerSettings
@@ -37,6 +38,7 @@ class Poller:
         self._port = port
         self._settings = PollerSettings()
         self._profiles = Profiles(load_profiles())
+        self._plans = Plans()
         self.complete = 0
 
     async def poll(self, devices: int) -> None:
@@ -62,7 +64,11 @@ class Poller:
                 group.create_task(worker(waiting))
 
     async def _read(self, session: SnmpSession, address: str) -> DeviceRead:
-        return await read_device(session, self._profiles, address, utc_now)
+        place = (address, self._port, "public")
+        plan = self._plans.get(place)
+        device = await read_device(session, self._profiles, address, utc_now, plan)
+        self._plans.keep(place, device.plan)
+        return device
 
 
 def is_complete(read: MeterRead, address: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -17,41 +17,41 @@ from services.poller.decode import (
 )
 from services.poller.identity import choose_profile, identity_oids, prints, text_of
 from services.poller.mib import (
-    ALERT_COLUMNS,
-    COLORANT_VALUE,
-    GENERAL_COLUMNS,
+    GENERAL_CONFIG_CHANGES,
     GENERAL_SERIAL,
-    HR_COLUMNS,
     HR_DEVICE_DESCR,
-    HR_PRINTER_COLUMNS,
-    IF_PHYS_ADDRESS,
-    IF_TYPE,
-    LOCALIZATION_CHARSET,
     MARKER_COLUMNS,
-    SUPPLY_COLUMNS,
     SYS_DESCR,
     SYS_OBJECT_ID,
     SYS_UP_TIME,
     SYSTEM,
 )
+from services.poller.plan import Layout, Plan, plan_of, telling, ticks
+from services.poller.questions import (
+    FIRST,
+    MAX_ROWS,
+    besides,
+    every_hr_device,
+    of_profile,
+    what_prints,
+)
 from services.poller.recognise import Choice, Profiles
 from services.poller.rows import Rows
 from shared.messages import MeterRead, SnmpTarget
 from shared.snmp.port import (
+    AnotherDeviceError,
     ErrorStatusError,
     MalformedAnswerError,
     NoAnswerError,
+    RowsChangedError,
     SnmpError,
     SnmpSession,
     Traffic,
     Varbind,
+    Walk,
 )
 
-MAX_ROWS = 200  # of a standard table
 MAX_LAST = 300  # instances in the last question; what was walked stands where it is too many
-_WHICH_PRINTS = (GENERAL_COLUMNS, MARKER_COLUMNS, HR_COLUMNS, HR_PRINTER_COLUMNS)
-_SUPPLIES = (SUPPLY_COLUMNS, (COLORANT_VALUE,), (LOCALIZATION_CHARSET,))
-_BESIDES = (ALERT_COLUMNS, (IF_TYPE, IF_PHYS_ADDRESS))
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class DeviceRead:
     profile: str
     taken_at: datetime  # when the counters came
     notes: list[str]
+    plan: Plan | None = None  # for the next read
 
     def message(
         self, order: UUID, round_id: UUID, agent: str, target: SnmpTarget, traffic: Traffic
@@ -92,27 +93,90 @@ class DeviceRead:
 
 
 async def read_device(
-    session: SnmpSession, profiles: Profiles, address: str, now: Callable[[], datetime]
+    session: SnmpSession,
+    profiles: Profiles,
+    address: str,
+    now: Callable[[], datetime],
+    plan: Plan | None = None,
 ) -> DeviceRead:
     """One device, now: complete or not at all.
 
-    The counters come last and together, in one question with the time since the agent's start and
-    the serial number, so that they are one instant's and one device's.
+    The counters come together, in one question with the time since the agent's start and what
+    tells the device, so that they are one instant's and one device's.
+
+    Args:
+        plan: of the last read. Where the device is another, was restarted or configured anew, or
+            has other rows, it is read in full.
 
     Raises: NoAnswerError where it never answered; NotAPrinterError; NotReadableError.
     """
     rows = Rows()
     try:
-        return await _read(session, rows, profiles, address, now)
+        if plan is not None:
+            session.manners = plan.manners
+            read = await _read_again(session, profiles, address, now, plan)
+            if read is not None:
+                return read
+        session.expect(())
+        return await _read_in_full(session, rows, profiles, address, now)
     except NoAnswerError as error:
         if session.traffic.packets_in == 0:
             raise
         raise NotReadableError(f"broke off: {error}{_what_came(rows)}") from error
+    except AnotherDeviceError as error:
+        raise NotReadableError(f"broke off: {error}") from error
     except SnmpError as error:
         raise NotReadableError(f"broke off: {error}{_what_came(rows)}") from error
 
 
-async def _read(
+async def _read_again(
+    session: SnmpSession,
+    profiles: Profiles,
+    address: str,
+    now: Callable[[], datetime],
+    plan: Plan,
+) -> DeviceRead | None:
+    """A read of the rows that the device had; None where it has others now, or is another.
+
+    Raises: NoAnswerError.
+    """
+    rows = Rows()
+    try:
+        taken_at = await _get_planned(session, rows, plan.layout, now)
+        rows.take_table(await session.walk(plan.layout.walks))
+        choice = choose_profile(rows, profiles)
+        decoded = decode(rows, choice, profiles, address)
+    except (RowsChangedError, AnotherDeviceError, ErrorStatusError, MalformedAnswerError):
+        return None
+    except NotAPrinterError:
+        return None
+    if not decoded.meters.adds_up or not plan.is_of(rows, choice, decoded.device):
+        return None
+    again = replace(plan, uptime=ticks(rows), manners=replace(session.manners))
+    return DeviceRead(decoded, choice.profile.label, taken_at, [], again)
+
+
+async def _get_planned(
+    session: SnmpSession, rows: Rows, layout: Layout, now: Callable[[], datetime]
+) -> datetime:
+    """When the counters came, which is with the first answer.
+
+    Raises: RowsChangedError, and what a session raises.
+    """
+    session.expect(())
+    came = dict(await session.get(layout.gets[0]))
+    taken_at = now()
+    rows.take_places(came, layout.cells)
+    session.expect(telling(rows))
+    for asked in layout.gets[1:]:
+        came |= await session.get(asked)
+    rows.take_places(came, layout.cells)
+    if not came.keys() >= layout.needed:
+        raise RowsChangedError("rows that it had are missing")
+    return taken_at
+
+
+async def _read_in_full(
     session: SnmpSession,
     rows: Rows,
     profiles: Profiles,
@@ -120,29 +184,50 @@ async def _read(
     now: Callable[[], datetime],
 ) -> DeviceRead:
     notes: list[str] = []
-    rows.take(await _get(session, SYSTEM, notes))
+    session.expect(())
+    await _walk(session, rows, FIRST, notes)
+    rows.single_out(SYSTEM)
+    if not rows.one(SYS_OBJECT_ID) and not rows.one(SYS_DESCR):
+        rows.take(await _get(session, SYSTEM, notes))
+    session.expect(telling(rows))
     choice = choose_profile(rows, profiles)
-    if not choice.recognised:
-        rows.take(await _get(session, profiles.tell_tale_rows, notes))
-        choice = choose_profile(rows, profiles)
-    await _walk(session, rows, _WHICH_PRINTS, notes, needed=MARKER_COLUMNS)
-    await _walk(session, rows, _SUPPLIES, notes)
-    if not prints(rows, choice):
-        if notes:
-            raise NotReadableError(f"whether it prints cannot be told: {'; '.join(notes)}")
-        raise NotAPrinterError(NOTHING_PRINTS)
-    await _walk(session, rows, _BESIDES, notes)
-    columns = [way.columns for way in choice.profile.meter_rows if way.columns]
-    fresh = tuple(c for table in columns for c in table if c not in rows.columns)
-    if fresh:
-        rows.take_table(await session.table(fresh))
+    choice = await _tables(session, rows, choice, profiles, notes)
     await _ask_counters(session, rows, choice, notes)
     if not read_meters(rows, choice.profile).adds_up:
         # a page may have been printed between two answers
         await _ask_counters(session, rows, choice, notes)
     taken_at = now()
     decoded = decode(rows, choice, profiles, address)
-    return DeviceRead(decoded, choice.profile.label, taken_at, notes)
+    plan = None if notes else plan_of(rows, choice, decoded.device, session.manners)
+    return DeviceRead(decoded, choice.profile.label, taken_at, notes, plan)
+
+
+async def _tables(
+    session: SnmpSession, rows: Rows, choice: Choice, profiles: Profiles, notes: list[str]
+) -> Choice:
+    """All that is walked; the profile that the device then turns out to have.
+
+    Raises: NotAPrinterError, NotReadableError, and what a session raises.
+    """
+    tell_tales = [] if choice.recognised else profiles.tell_tale_rows
+    did_print = prints(rows, choice)
+    walks = what_prints(rows, tell_tales)
+    if did_print:
+        walks += [*besides(rows), *of_profile(rows, choice)]
+    await _walk(session, rows, walks, notes)
+    rows.single_out(tell_tales)
+    choice = choose_profile(rows, profiles)
+    if not prints(rows, choice) and tell_tales:
+        rows.take(await _get(session, tell_tales, notes))
+        choice = choose_profile(rows, profiles)
+    await _walk(session, rows, every_hr_device(rows), notes)
+    if not prints(rows, choice):
+        if notes:
+            raise NotReadableError(f"whether it prints cannot be told: {'; '.join(notes)}")
+        raise NotAPrinterError(NOTHING_PRINTS)
+    walks = [] if did_print else besides(rows)
+    await _walk(session, rows, [*walks, *of_profile(rows, choice)], notes)
+    return choice
 
 
 async def _get(
@@ -161,66 +246,65 @@ async def _get(
     return came
 
 
-async def _walk(
-    session: SnmpSession,
-    rows: Rows,
-    tables: Sequence[Sequence[str]],
-    notes: list[str],
-    needed: Sequence[str] = (),
-) -> None:
+async def _walk(session: SnmpSession, rows: Rows, walks: Sequence[Walk], notes: list[str]) -> None:
     """Tables side by side; where the device answers one of them wrongly, each alone.
 
     One that holds no counter may then be missing from the read, and is noted.
     """
-    together = [column for table in tables for column in table]
-    try:
-        rows.take_table(await session.table(together, max_rows=MAX_ROWS))
+    if not walks:
         return
+    try:
+        found = await session.walk(walks)
     except (ErrorStatusError, MalformedAnswerError):
-        pass
-    for table in tables:
-        try:
-            rows.take_table(await session.table(table, max_rows=MAX_ROWS))
-        except (ErrorStatusError, MalformedAnswerError) as error:
-            if set(table) & set(needed):
-                raise
-            notes.append(f"not read: {error}"[:1000])
+        found = {}
+        for walk in walks:
+            try:
+                found.update(await session.walk([walk]))
+            except (ErrorStatusError, MalformedAnswerError) as error:
+                if set(walk.columns) & set(MARKER_COLUMNS):
+                    raise
+                notes.append(f"not read: {error}"[:1000])
+    for walk in walks:
+        if any(len(found.get(column, ())) > MAX_ROWS for column in walk.columns):
+            fault = f"{walk.columns[0]} has more than {MAX_ROWS} rows, as if without end"
+            if set(walk.columns) & set(MARKER_COLUMNS):
+                raise NotReadableError(fault)
+            notes.append(f"not read: {fault}")
+            found = {column: found[column] for column in found.keys() - set(walk.columns)}
+    rows.take_table(found)
 
 
 async def _ask_counters(session: SnmpSession, rows: Rows, choice: Choice, notes: list[str]) -> None:
     """Raises: NotReadableError, where it is no longer the device that was asked at first."""
-    walked = {
-        cell.oid: (column, at)
-        for column in [
+    columns = dict.fromkeys(
+        [
             GENERAL_SERIAL,
+            GENERAL_CONFIG_CHANGES,
             *(way.column for way in choice.profile.meter_rows if way.column),
         ]
+    )
+    walked = {
+        cell.oid: (cell.oid, column, at)
+        for column in columns
         for at, cell in rows.column(column).items()
     }
     single = [oid for way in choice.profile.meter_rows for oid in way.oids]
-    asked = [SYS_UP_TIME, SYS_OBJECT_ID, *single, *identity_oids(rows, choice), *walked]
+    told = [SYS_UP_TIME, SYS_OBJECT_ID, *(varbind.oid for varbind in telling(rows))]
+    asked = [*told, *walked, *single, *identity_oids(rows, choice)]
     came = await _get(session, list(dict.fromkeys(asked))[:MAX_LAST], notes)
-    _same_device(rows, came, walked)
-    for oid, varbind in came.items():
-        if oid in walked:
-            column, at = walked[oid]
-            rows.columns[column][at] = varbind
-        else:
-            rows.scalars[oid] = varbind
+    _same_device(rows, came)
+    rows.take_places(came, walked.values())
 
 
-def _same_device(
-    rows: Rows, came: Mapping[str, Varbind], walked: Mapping[str, tuple[str, str]]
-) -> None:
+def _same_device(rows: Rows, came: Mapping[str, Varbind]) -> None:
+    """Raises: NotReadableError, where what came last is another's than what came first."""
     before, after = rows.one(SYS_UP_TIME), came.get(SYS_UP_TIME)
     ticks = [varbind.value if varbind else None for varbind in (before, after)]
     if isinstance(ticks[0], int) and isinstance(ticks[1], int) and ticks[1] < ticks[0]:
         raise NotReadableError("it was restarted or replaced while it was read")
-    for oid, varbind in came.items():
-        column, at = walked.get(oid, ("", ""))
-        first = rows.cell(column, at) if column == GENERAL_SERIAL else None
-        first = rows.one(oid) if oid == SYS_OBJECT_ID else first
-        if first and first.value != varbind.value:
+    for first in (rows.one(SYS_OBJECT_ID), *telling(rows)):
+        last = came.get(first.oid) if first else None
+        if first and last and last.value != first.value:
             raise NotReadableError("another device answered before the read was finished")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from services.poller.mib import (
     ETHERNET,
@@ -73,7 +74,8 @@ def identity(
         said = finder.first("make")
         make = profiles.make_in(said) or said or profiles.make_in(model)
     model = _without_make(model, make)
-    mac = _mac(rows)
+    interface = mac_interface(rows)
+    mac = interface.mac if interface else None
     serial = finder.first("serial", lambda text: serial_or_none(text, model, mac))
     if serial is None and choice.said:
         serial = serial_or_none(clean(choice.said.get("serial") or ""), model, mac)
@@ -95,6 +97,25 @@ def identity(
     return device, used
 
 
+class Interface(NamedTuple):
+    """A row of ifTable that has a MAC; `kind` is its ifType."""
+
+    instance: str
+    kind: int | None
+    mac: str
+
+
+def mac_interface(rows: Rows) -> Interface | None:
+    """The first Ethernet interface that has a MAC; else wireless, else of unknown kind."""
+    found: dict[int | None, Interface] = {}
+    for instance, varbind in rows.column(IF_PHYS_ADDRESS).items():
+        mac = mac_or_none(varbind.value) if isinstance(varbind.value, bytes) else None
+        if mac:
+            kind = rows.integer(IF_TYPE, instance)
+            found.setdefault(kind, Interface(instance, kind, mac))
+    return next((found[kind] for kind in (ETHERNET, WIRELESS, None) if kind in found), None)
+
+
 def identity_oids(rows: Rows, choice: Choice) -> list[str]:
     """The single instances still to be asked: those before the first walked cell that tells."""
     finder = _Finder(rows, choice)
@@ -108,6 +129,13 @@ def identity_oids(rows: Rows, choice: Choice) -> list[str]:
             if place.oid:
                 wanted.append(place.oid)
     return [oid for oid in dict.fromkeys(wanted) if rows.one(oid) is None]
+
+
+def identity_places(choice: Choice) -> list[str]:
+    """The single instances that can tell something of the device."""
+    return [
+        place.oid for places in choice.profile.identity.values() for place in places if place.oid
+    ]
 
 
 class _Finder:
@@ -169,13 +197,3 @@ def _without_make(model: str | None, make: str | None) -> str | None:
     if model and make and model.lower().startswith(make.lower() + " "):
         return model[len(make) :].strip() or model
     return model
-
-
-def _mac(rows: Rows) -> str | None:
-    """Of the first Ethernet interface that has one; else wireless, else of unknown kind."""
-    macs: dict[int | None, str] = {}
-    for index, varbind in rows.column(IF_PHYS_ADDRESS).items():
-        mac = mac_or_none(varbind.value) if isinstance(varbind.value, bytes) else None
-        if mac:
-            macs.setdefault(rows.integer(IF_TYPE, index), mac)
-    return next((macs[kind] for kind in (ETHERNET, WIRELESS, None) if kind in macs), None)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prometheus_client import Counter
 
+from services.poller.plan import Plans
 from services.poller.profile import ProfileError, load_profiles
 from services.poller.read import dead, read
 from services.poller.recognise import Profiles
@@ -64,6 +65,7 @@ async def polling(
                 credentials=credentials,
                 ceiling=ceiling,
                 profiles=profiles,
+                plans=Plans(),
                 now=utc_now,
             )
         )

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from services.poller.decode import NotAPrinterError, NotReadableError
 from services.poller.device import read_device
+from services.poller.plan import Plans
 from services.poller.recognise import Profiles
 from services.poller.text import clean
 from shared.bus.port import Delivery
@@ -42,6 +43,7 @@ async def read(
     credentials: Callable[[], Mapping[str, Credential]],
     ceiling: Ceiling,
     profiles: Profiles,
+    plans: Plans,
     now: Callable[[], datetime],
 ) -> Sequence[Message]:
     """One MeterRead or one ReadFailed. A device that fails is news; a bug propagates."""
@@ -55,7 +57,9 @@ async def read(
         name = found.credential or "public"
         session = connect(target.snmp, target.port, _credential(name, credentials))
         tried.append(f'SNMP with credential "{name}"')
-        device = await read_device(session, profiles, target.snmp, now)
+        place = (target.snmp, target.port, name)
+        device = await read_device(session, profiles, target.snmp, now, plans.get(place))
+        plans.keep(place, device.plan)
     except OrderRefusedError as error:
         return failed(error.outcome, error)
     except OutsideCeilingError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from services.poller.mib import GENERAL_LOCALIZATION, LOCALIZATION_CHARSET
@@ -32,6 +32,25 @@ class Rows:
             kept = {at: cell for at, cell in cells.items() if _INSTANCE.fullmatch(at)}
             self.columns.setdefault(column, {}).update(kept)
 
+    def take_places(
+        self, answer: Mapping[str, Varbind], cells: Iterable[tuple[str, str, str]]
+    ) -> None:
+        """Single instances; those of `cells`, as OID, column and instance, into their tables."""
+        left = dict(answer)
+        for oid, column, at in cells:
+            varbind = left.pop(oid, None)
+            if varbind is not None:
+                self.columns.setdefault(column, {})[at] = varbind
+        self.scalars.update(left)
+
+    def single_out(self, oids: Iterable[str]) -> None:
+        """Makes single instances of what was walked to get them."""
+        for oid in oids:
+            column, _, at = oid.rpartition(".")
+            cell = self.columns.get(column, {}).pop(at, None)
+            if cell is not None:
+                self.scalars[oid] = cell
+
     def column(self, column: str) -> Mapping[str, Varbind]:
         return self.columns.get(column, {})
 
@@ -58,12 +77,17 @@ class Rows:
     @property
     def charset(self) -> int | None:
         """prtLocalizationCharacterSet of the localization in use, or of the only one there is."""
+        return next((self.integer(LOCALIZATION_CHARSET, at) for at in self.charset_in_use), None)
+
+    @property
+    def charset_in_use(self) -> list[str]:
+        """The row in prtLocalizationTable, one at most."""
+        declared = self.column(LOCALIZATION_CHARSET)
         for device, current in self.column(GENERAL_LOCALIZATION).items():
-            declared = self.integer(LOCALIZATION_CHARSET, f"{device}.{integer(current)}")
-            if declared is not None:
-                return declared
-        only = list(self.column(LOCALIZATION_CHARSET).values())
-        return integer(only[0]) if len(only) == 1 else None
+            at = f"{device}.{integer(current)}"
+            if integer(declared.get(at)) is not None:
+                return [at]
+        return list(declared) if len(declared) == 1 else []
 
 
 def integer(varbind: Varbind | None) -> int | None:

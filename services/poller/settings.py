@@ -25,7 +25,7 @@ class PollerSettings(ServiceSettings):
     bus_url: SecretStr | None = None  # amqp:// or amqps://; none: an in-process bus is handed in
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0  # that a try waits for its answer
     tries: Annotated[int, Field(ge=1, le=10)] = 3
-    read_s: Annotated[float, Field(gt=0, le=600)] = 30  # that a whole read may take
+    read_s: Annotated[float, Field(gt=0, le=600)] = 10  # that a whole read may take
     in_flight: Annotated[int, Field(ge=1, le=1000)] = 32  # reads at once
     ceiling_file: Path = Field(default_factory=lambda: _in_agent("ceiling.toml"))
     credentials_file: Path = Field(default_factory=lambda: _in_agent("credentials.json"))

@@ -179,7 +179,7 @@ class WireAsker:
             for left, version in zip(range(len(versions) - 1, -1, -1), versions, strict=True):
                 if brief_last and not left and len(asked.oids) > _BRIEF:
                     asked = asked._replace(oids=asked.oids[:_BRIEF])
-                    self.manners.max_varbinds = _BRIEF
+                    self.manners.take_fewer(_BRIEF)
                 request = _template(version, self._community, *asked).request(number)
                 left_s = self._left_s()
                 sent_at = loop.time()

@@ -111,12 +111,12 @@ class WireSession:
             except (ErrorStatusError, MalformedAnswerError):
                 if len(asked) == 1:
                     raise
-                self.manners.max_varbinds = len(asked) // 2
+                self.manners.take_fewer(len(asked) // 2)
                 continue
             except NoAnswerError:
                 if len(asked) <= USUAL_VARBINDS:
                     raise
-                self.manners.max_varbinds = USUAL_VARBINDS
+                self.manners.take_fewer(USUAL_VARBINDS)
                 continue
             found.update((oid, varbind) for oid, varbind in settled.items() if varbind)
             todo = [oid for oid in todo if oid not in settled]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 USUAL_VARBINDS = 20  # a request; some devices answer nothing to a longer one
+_MOST_VARBINDS = 64
 
 Value = int | bytes | str | None
 
@@ -70,8 +71,10 @@ class Walk(NamedTuple):
         expected: rows that there probably are; as many are asked for at once.
         octets: of the values of a row, about; the answer's size is planned with it.
         after: the instance after which all columns begin; "" is the first.
-        instances: the rows as they were before. Each is asked for, what lies between and after
-            them in the first column too, and RowsChangedError says that they are others now.
+        instances: the rows as they were before. Each is asked for, and in the first column what
+            lies between and after them.
+        may_change: where the rows are others now, walk the table as if nothing were known of it;
+            else RowsChangedError is raised.
     """
 
     columns: tuple[str, ...]
@@ -80,6 +83,7 @@ class Walk(NamedTuple):
     max_rows: int = 1000
     after: str = ""
     instances: tuple[str, ...] | None = None
+    may_change: bool = False
 
 
 @dataclass
@@ -89,6 +93,15 @@ class Manners:
     version: int | None = None
     takes_bulk: bool | None = None
     max_varbinds: int = USUAL_VARBINDS  # a request
+    took_fewer: bool = False  # than it was asked once
+
+    def take_fewer(self, varbinds: int) -> None:
+        self.max_varbinds, self.took_fewer = max(1, varbinds), True
+
+    def gave(self, varbinds: int) -> None:
+        """An agent that puts so many into an answer takes about as many in a question."""
+        if not self.took_fewer:
+            self.max_varbinds = max(self.max_varbinds, min(varbinds * 3 // 2, _MOST_VARBINDS))
 
 
 class SnmpSession(Protocol):

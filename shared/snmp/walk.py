@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from shared.snmp.ask import Asker, refuse_error
-from shared.snmp.error_status import NO_SUCH_NAME, TOO_BIG
+from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME, TOO_BIG
 from shared.snmp.port import (
     ErrorStatusError,
     MalformedAnswerError,
@@ -24,7 +24,6 @@ from shared.snmp.wire import GETBULK, GETNEXT, V2C, SnmpMessage, encode_oid, exi
 
 MESSAGE_OCTETS = 1400 - 28  # asked for at most, so that no answer travels in fragments
 _VARBIND_OCTETS = 8  # beside the OID of a column and the value: an instance of two arcs, headers
-_MOST_VARBINDS = 64  # a request, of a device that has shown that it knows so many
 _MAX_REPETITIONS = 50
 
 
@@ -42,7 +41,7 @@ class Walker:
     async def walk(self, walks: Sequence[Walk]) -> Mapping[str, Mapping[str, Varbind]]:
         """As SnmpSession.walk."""
         tables = [_Table(walk) for walk in walks]
-        width = _MOST_VARBINDS
+        width = self._asker.width
         while open_ := [table for table in tables if not table.ended]:
             # the first question of a session is one that v1 knows as well
             if self._manners.version == V2C and self._manners.takes_bulk is not False:
@@ -86,8 +85,7 @@ class Walker:
             manners.takes_bulk = False
         else:
             manners.takes_bulk = True
-            shown = min(len(answer.varbinds), _MOST_VARBINDS)
-            manners.max_varbinds = max(manners.max_varbinds, shown)
+            manners.gave(len(answer.varbinds))
 
     async def _next(self, asked: Sequence[_Question]) -> None:
         """One GETNEXT. Raises: NoAnswerError, ErrorStatusError, MalformedAnswerError."""
@@ -95,10 +93,10 @@ class Walker:
         if answer.error_status == NO_SUCH_NAME:  # v1: nothing comes after
             index = 1 if len(asked) == 1 else answer.error_index
             if 1 <= index <= len(asked):
-                asked[index - 1].column.end(self._asker.name)
+                self._take([asked[index - 1]], _nothing_after(answer, asked[index - 1].start), 1, 0)
                 return
         if answer.error_status == TOO_BIG:
-            self._manners.max_varbinds = max(1, len(asked) // 2)
+            self._manners.take_fewer(len(asked) // 2)
         self._take(asked, answer, len(asked), 0)
 
     def _take(
@@ -118,7 +116,13 @@ class Walker:
             )
         for number, varbind in enumerate(answer.varbinds):
             at = number if number < singles else singles + (number - singles) % repeated
-            asked[at].column.take(varbind, name)
+            column = asked[at].column
+            try:
+                column.take(varbind, name)
+            except RowsChangedError:
+                if not column.table.walk.may_change:
+                    raise
+                column.table.begin_anew()
 
 
 class _Question(NamedTuple):
@@ -132,10 +136,12 @@ class _Question(NamedTuple):
 class _Column:
     """A column, and how far it was walked. `due` are rows that must come next, the last first."""
 
-    def __init__(self, oid: str, last: str, walk: Walk, *, leads: bool) -> None:
+    def __init__(self, table: _Table, oid: str, *, leads: bool) -> None:
+        walk = table.walk
+        self.table = table
         self.oid = oid
         self.prefix = f"{oid}."
-        self.last = last
+        self.last = f"{oid}.{walk.after}" if walk.after else oid
         self.leads = leads
         self.rows: dict[str, Varbind] = {}
         self.seen = 0
@@ -180,11 +186,18 @@ class _Column:
 class _Table:
     def __init__(self, walk: Walk) -> None:
         self.walk = walk
-        after = f".{walk.after}" if walk.after else ""
-        self.columns = [
-            _Column(oid, oid + after, walk, leads=number == 0)
-            for number, oid in enumerate(dict.fromkeys(walk.columns))
+        self.columns = self._columns()
+
+    def _columns(self) -> list[_Column]:
+        return [
+            _Column(self, oid, leads=number == 0)
+            for number, oid in enumerate(dict.fromkeys(self.walk.columns))
         ]
+
+    def begin_anew(self) -> None:
+        """Forget the rows that were known; what else is in this answer is of no use."""
+        self.walk = self.walk._replace(instances=None)
+        self.columns = self._columns()
 
     @property
     def ended(self) -> bool:
@@ -255,6 +268,12 @@ def _packed(
         repeated += row
         room -= octets * repetitions
     return singles, repeated, repetitions
+
+
+def _nothing_after(answer: SnmpMessage, start: str) -> SnmpMessage:
+    """What v1 says with noSuchName, as v2c says it."""
+    end = Varbind(start, "endOfMibView", None)
+    return answer._replace(error_status=NO_ERROR, error_index=0, varbinds=[end])
 
 
 @lru_cache(maxsize=16_384)  # devices of one kind have the same rows

@@ -64,14 +64,14 @@ def test_a_read_that_breaks_off_is_no_read_wherever_it_does() -> None:
 
 def test_a_read_that_breaks_off_says_what_came_before() -> None:
     with pytest.raises(NotReadableError, match=r"before that came: Northwind LP 2400.*NWL2400187"):
-        read_session(WalkSession(MONO, silent_after=3))
+        read_session(WalkSession(MONO, silent_after=2))
 
 
 def test_the_counters_are_of_the_instant_that_the_read_names() -> None:
     """The walk finds the rows, one question at the end has the counts."""
     fresh = counter(f"{MARKER_LIFE_COUNT}.1.1", 48214)
 
-    read = read_session(changing(MONO, fresh, after=3))
+    read = read_session(changing(MONO, fresh, after=2))
 
     assert (read.meters["total"], read.taken_at) == (48214, NOON)
     assert read.varbinds[fresh.oid] == ("Counter32", 48214)
@@ -84,7 +84,7 @@ def test_the_counters_are_of_the_instant_that_the_read_names() -> None:
 )
 def test_a_device_that_is_swapped_in_the_middle_is_not_read(fresh: Varbind) -> None:
     with pytest.raises(NotReadableError):
-        read_session(changing(MONO, fresh, after=3))
+        read_session(changing(MONO, fresh, after=2))
 
 
 def test_a_page_printed_between_two_answers_is_asked_for_once_more() -> None:

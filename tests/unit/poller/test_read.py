@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from services.poller.plan import Plans
 from services.poller.read import dead, read
 from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
@@ -55,6 +56,7 @@ class Site:
             "credentials": lambda: {"public": PUBLIC, "head-office": HEAD_OFFICE},
             "ceiling": Ceiling((ip_network("10.0.0.0/24"),)),
             "profiles": PROFILES,
+            "plans": Plans(),
             "now": lambda: NOON,
         }
         [outcome] = asyncio.run(read(found, Delivery(times), **(arguments | changed)))
@@ -176,7 +178,7 @@ def test_a_silent_device_is_reported_and_not_dropped() -> None:
 
 
 def test_a_read_that_breaks_off_is_unreadable_and_says_what_came() -> None:
-    failed = Site(silent_after=4).failed(order())
+    failed = Site(silent_after=2).failed(order())
 
     assert failed.outcome == "unreadable"
     assert "NWL2400187" in failed.reason
@@ -221,5 +223,5 @@ def test_an_order_that_the_bus_gave_up_is_set_aside() -> None:
 
 
 def test_no_secret_is_in_any_outcome() -> None:
-    for site in (Site(), Site(silent_after=0), Site(silent_after=3)):
+    for site in (Site(), Site(silent_after=0), Site(silent_after=2)):
         assert b"h3ad-office" not in site.read(order(credential="head-office")).to_json()

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from shared.snmp.port import NoAnswerError, Traffic, Varbind
+from shared.snmp.port import (
+    Manners,
+    NoAnswerError,
+    RowsChangedError,
+    Traffic,
+    Varbind,
+    Walk,
+)
 
 _TYPES = {
     "2": "Integer32",
@@ -47,6 +54,7 @@ class WalkSession:
     def __init__(self, rows: Mapping[str, Varbind], silent_after: int | None = None) -> None:
         self.rows = dict(rows)
         self.traffic = Traffic()
+        self.manners = Manners()
         self.silent_after = silent_after
         self.asked: list[tuple[str, ...]] = []
 
@@ -54,16 +62,36 @@ class WalkSession:
         self._answer(oids)
         return {oid: self.rows[oid] for oid in oids if oid in self.rows}
 
+    def expect(self, varbinds: Iterable[Varbind]) -> None:
+        """Compares nothing: what a device in memory tells is compared by whoever asks it."""
+
     async def table(
         self, columns: Sequence[str], *, max_rows: int = 1000
     ) -> Mapping[str, Mapping[str, Varbind]]:
-        self._answer(columns)
-        return {column: self._column(column, max_rows) for column in columns}
+        return await self.walk([Walk(tuple(columns), max_rows=max_rows)])
 
-    def _column(self, column: str, max_rows: int) -> Mapping[str, Varbind]:
-        inside = [oid for oid in self.rows if oid.startswith(column + ".")]
-        inside.sort(key=lambda oid: [int(arc) for arc in oid.split(".")])
-        return {oid.removeprefix(column + "."): self.rows[oid] for oid in inside[:max_rows]}
+    async def walk(self, walks: Sequence[Walk]) -> Mapping[str, Mapping[str, Varbind]]:
+        self._answer([column for walk in walks for column in walk.columns])
+        found: dict[str, dict[str, Varbind]] = {}
+        for walk in walks:
+            for number, column in enumerate(walk.columns):
+                rows = self._column(column, walk)
+                known = walk.instances if not number or walk.instances else None
+                if known is not None and tuple(rows) != known:
+                    raise RowsChangedError(f"{column}: {tuple(rows)}")
+                found.setdefault(column, {}).update(rows)
+        return found
+
+    def _column(self, column: str, walk: Walk) -> Mapping[str, Varbind]:
+        inside = {
+            oid.removeprefix(column + "."): varbind
+            for oid, varbind in self.rows.items()
+            if oid.startswith(column + ".")
+        }
+        after = [int(arc) for arc in walk.after.split(".")] if walk.after else [-1]
+        ordered = sorted(inside, key=lambda at: [int(arc) for arc in at.split(".")])
+        rest = [at for at in ordered if [int(arc) for arc in at.split(".")] > after]
+        return {at: inside[at] for at in rest[: walk.max_rows]}
 
     def _answer(self, asked: Sequence[str]) -> None:
         self.asked.append(tuple(asked))

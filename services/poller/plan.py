@@ -1,0 +1,267 @@
+"""What a poller remembers of a device: which rows it has, and never what they held.
+
+So a device that was read before is asked for all of them in one or two datagrams. What tells that
+it is still that device is remembered as well, to be compared with what it says now.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from services.poller.identity import identity_places, mac_interface, printer_index
+from services.poller.mib import (
+    ALERT_COLUMNS,
+    COLORANT_VALUE,
+    GENERAL_COLUMNS,
+    GENERAL_CONFIG_CHANGES,
+    GENERAL_SERIAL,
+    HR_COLUMNS,
+    HR_PRINTER_COLUMNS,
+    IF_COLUMNS,
+    IF_PHYS_ADDRESS,
+    LOCALIZATION_CHARSET,
+    MARKER_COLUMNS,
+    SUPPLY_COLUMNS,
+    SYS_OBJECT_ID,
+    SYS_UP_TIME,
+    SYSTEM,
+)
+from services.poller.recognise import Choice
+from services.poller.rows import Rows, integer
+from shared.messages import DeviceIdentity
+from shared.snmp.port import Manners, Varbind, Walk
+from shared.snmp.walk import MESSAGE_OCTETS
+from shared.snmp.wire import V1, encode_oid
+
+MAX_PLANS = 20_000
+_MAX_LAYOUTS = 2_000
+_ROOM = MESSAGE_OCTETS - 48  # beside a message's head
+_WATCHED = 56  # octets of what a session asks with each question
+
+Place = tuple[str, int, str]  # address, port and credential
+
+
+class Layout(NamedTuple):
+    """The questions to a device; many devices of a model share one.
+
+    Args:
+        gets: instances, a datagram each; what tells the device and all counters in the first.
+        cells: those instances that are a table's: OID, column, instance.
+        needed: those that the device had.
+        walks: tables.
+    """
+
+    gets: tuple[tuple[str, ...], ...]
+    cells: tuple[tuple[str, str, str], ...]
+    needed: frozenset[str]
+    walks: tuple[Walk, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to ask a device that was read before, and what it was."""
+
+    layout: Layout
+    manners: Manners
+    profile: str
+    device: DeviceIdentity
+    config_changes: int | None  # prtGeneralConfigChanges
+    uptime: int | None  # sysUpTime, in 1/100 s
+
+    def is_of(self, rows: Rows, choice: Choice, device: DeviceIdentity) -> bool:
+        """Whether `rows` are of that device, with that configuration and not restarted."""
+        uptime = ticks(rows)
+        return (
+            choice.profile.label == self.profile
+            and _told_by(device) == _told_by(self.device)
+            and _config_changes(rows) == self.config_changes
+            and (self.uptime is None or (uptime is not None and uptime >= self.uptime))
+        )
+
+
+class Plans:
+    """The plans of the devices that were read last, MAX_PLANS at most."""
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[Place, Plan] = OrderedDict()
+        self._layouts: dict[Layout, Layout] = {}
+
+    def get(self, place: Place) -> Plan | None:
+        return self._plans.get(place)
+
+    def keep(self, place: Place, plan: Plan | None) -> None:
+        """None forgets."""
+        self._plans.pop(place, None)
+        if plan is None:
+            return
+        if len(self._layouts) >= _MAX_LAYOUTS:
+            self._layouts.clear()
+        shared = self._layouts.setdefault(plan.layout, plan.layout)
+        self._plans[place] = replace(plan, layout=shared)
+        if len(self._plans) > MAX_PLANS:
+            self._plans.popitem(last=False)
+
+
+def plan_of(rows: Rows, choice: Choice, device: DeviceIdentity, manners: Manners) -> Plan:
+    """How to ask next time for all of `rows`."""
+    singles = dict.fromkeys([*_told_and_counted(rows, choice), *_besides(rows, choice)])
+    if manners.version == V1:  # which refuses a whole question for one absent instance
+        singles = {one: None for one in singles if one.there}
+    gets = _datagrams(singles, manners.max_varbinds)
+    alerts = [walk._replace(may_change=True) for walk in _tables(rows, ALERT_COLUMNS)]
+    walks = [*_tables(rows, SUPPLY_COLUMNS), *_tables(rows, (COLORANT_VALUE,)), *alerts]
+    walks = list(_lightened(walks, gets[-1], rows, manners.max_varbinds))
+    layout = Layout(
+        gets=tuple(tuple(one.oid for one in datagram) for datagram in gets),
+        cells=tuple(
+            (one.oid, one.column, one.at) for datagram in gets for one in datagram if one.column
+        ),
+        needed=frozenset(one.oid for datagram in gets for one in datagram if one.there),
+        walks=tuple(walks),
+    )
+    return Plan(
+        layout,
+        replace(manners),
+        choice.profile.label,
+        device,
+        _config_changes(rows),
+        ticks(rows),
+    )
+
+
+def _told_by(device: DeviceIdentity) -> tuple[str | None, ...]:
+    """What tells one device from another."""
+    return (device.make, device.model, device.serial, device.mac, device.sys_object_id)
+
+
+def telling(rows: Rows) -> list[Varbind]:
+    """The rows that tell this device from others of its kind: serial number, else MAC."""
+    serials = list(rows.column(GENERAL_SERIAL).values())[:1]
+    interface = mac_interface(rows)
+    if serials or interface is None:
+        return serials
+    return [rows.column(IF_PHYS_ADDRESS)[interface.instance]]
+
+
+def _config_changes(rows: Rows) -> int | None:
+    return next(map(integer, rows.column(GENERAL_CONFIG_CHANGES).values()), None)
+
+
+def ticks(rows: Rows) -> int | None:
+    varbind = rows.one(SYS_UP_TIME)
+    return varbind.value if varbind and isinstance(varbind.value, int) else None
+
+
+class _Single(NamedTuple):
+    """One instance, of a table where `column` says so; `octets` its varbind takes, about."""
+
+    oid: str
+    column: str
+    at: str
+    octets: int
+    there: bool
+
+
+def _told_and_counted(rows: Rows, choice: Choice) -> Iterator[_Single]:
+    """What tells the device, and all that counts: in one datagram wherever it fits."""
+    ways = choice.profile.meter_rows
+    yield _instance(rows, SYS_UP_TIME)
+    yield _instance(rows, SYS_OBJECT_ID)
+    yield from _cells(rows, (GENERAL_SERIAL, GENERAL_CONFIG_CHANGES))
+    if (interface := mac_interface(rows)) is not None:
+        yield from _cells(rows, IF_COLUMNS, [interface.instance])
+    yield from _cells(rows, dict.fromkeys(column for way in ways for column in way.columns))
+    yield from (_instance(rows, oid) for way in ways for oid in way.oids)
+
+
+def _besides(rows: Rows, choice: Choice) -> Iterator[_Single]:
+    """All else that is no table of supplies or alerts."""
+    index = printer_index(rows)
+    printer = [index] if index else []
+    yield from (_instance(rows, oid) for oid in SYSTEM)
+    yield from _cells(rows, (*MARKER_COLUMNS, *GENERAL_COLUMNS))
+    yield from _cells(rows, (*HR_COLUMNS, *HR_PRINTER_COLUMNS), printer)
+    yield from _cells(rows, (LOCALIZATION_CHARSET,), rows.charset_in_use)
+    yield from (_instance(rows, oid) for oid in identity_places(choice) if rows.one(oid))
+
+
+def _instance(rows: Rows, oid: str) -> _Single:
+    varbind = rows.one(oid)
+    return _Single(oid, "", "", _varbind_octets(oid, varbind), varbind is not None)
+
+
+def _cells(
+    rows: Rows, columns: Iterable[str], instances: Sequence[str] | None = None
+) -> Iterator[_Single]:
+    for column in columns:
+        for at, cell in rows.column(column).items():
+            if instances is None or at in instances:
+                yield _Single(cell.oid, column, at, _varbind_octets(cell.oid, cell), True)
+
+
+def _varbind_octets(oid: str, varbind: Varbind | None) -> int:
+    return len(encode_oid(oid)) + 6 + (_value_octets(varbind) if varbind else 5)
+
+
+def _value_octets(varbind: Varbind) -> int:
+    value = varbind.value
+    if isinstance(value, int):
+        return value.bit_length() // 8 + 1
+    if isinstance(value, str):
+        return len(value) // 2
+    return len(value or b"")
+
+
+def _datagrams(singles: Iterable[_Single], width: int) -> list[list[_Single]]:
+    datagrams: list[list[_Single]] = [[]]
+    for one in singles:
+        if not _fits([*datagrams[-1], one], width):
+            datagrams.append([])
+        datagrams[-1].append(one)
+    return datagrams
+
+
+def _fits(singles: Sequence[_Single], width: int) -> bool:
+    return len(singles) <= width and sum(one.octets for one in singles) <= _ROOM
+
+
+def _tables(rows: Rows, columns: Sequence[str]) -> list[Walk]:
+    """A table as it was: columns with the same rows together."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for column in columns:
+        groups.setdefault(tuple(rows.column(column)), []).append(column)
+    return [
+        Walk(tuple(alike), octets=_row_octets(rows, alike), instances=instances)
+        for instances, alike in groups.items()
+    ]
+
+
+def _row_octets(rows: Rows, columns: Sequence[str]) -> int:
+    """Of the values of a row, about."""
+    values = [[_value_octets(cell) for cell in rows.column(column).values()] for column in columns]
+    return sum(sum(column) // max(1, len(column)) + 1 for column in values)
+
+
+def _lightened(
+    walks: Sequence[Walk], datagram: list[_Single], rows: Rows, width: int
+) -> Iterator[Walk]:
+    """`walks` in one answer, where some of their columns fit into `datagram` instead."""
+    over = sum(map(_walk_octets, walks)) - _ROOM + _WATCHED
+    for walk in walks:
+        kept = list(walk.columns)
+        for column in walk.columns[1:] if walk.instances and not walk.may_change else ():
+            cells = list(_cells(rows, [column]))
+            if over > 0 and _fits([*datagram, *cells], width):
+                datagram += cells
+                kept.remove(column)
+                over -= sum(one.octets for one in cells)
+        yield walk._replace(columns=tuple(kept), octets=_row_octets(rows, kept))
+
+
+def _walk_octets(walk: Walk) -> int:
+    oids = sum(len(encode_oid(column)) + 8 for column in walk.columns)
+    end = len(encode_oid(walk.columns[0])) + 16
+    return len(walk.instances or ()) * (oids + walk.octets) + end

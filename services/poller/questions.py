@@ -1,0 +1,135 @@
+"""Which rows to ask a device for, in which order and together with which; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from services.poller.identity import mac_interface
+from services.poller.mib import (
+    ALERT_COLUMNS,
+    COLORANT_VALUE,
+    ETHERNET,
+    GENERAL_COLUMNS,
+    GENERAL_LOCALIZATION,
+    HR_COLUMNS,
+    HR_DEVICE_TYPE,
+    HR_PRINTER_COLUMNS,
+    IF_COLUMNS,
+    LOCALIZATION_CHARSET,
+    MARKER_COLUMNS,
+    PRINTER_TYPE,
+    SUPPLY_COLUMNS,
+    SYSTEM_COLUMNS,
+)
+from services.poller.recognise import Choice
+from services.poller.rows import Rows
+from shared.snmp.port import Walk
+
+MAX_ROWS = 200  # of a standard table; one that goes on is an agent's that makes up rows
+_ONE_MORE = MAX_ROWS + 1
+
+# the first row of each: one datagram, which a v1 agent answers as well; sessions add sysUpTime
+FIRST = tuple(
+    Walk(columns, octets=octets, max_rows=1)
+    for columns, octets in (
+        (SYSTEM_COLUMNS, 120),
+        (MARKER_COLUMNS, 6),
+        (GENERAL_COLUMNS, 60),
+        (HR_COLUMNS, 50),
+        (HR_PRINTER_COLUMNS, 4),
+        ((LOCALIZATION_CHARSET,), 2),
+        (IF_COLUMNS, 8),
+    )
+)
+_SUPPLIES = Walk(SUPPLY_COLUMNS, expected=10, octets=34, max_rows=_ONE_MORE)
+_COLORANTS = Walk((COLORANT_VALUE,), expected=4, octets=8, max_rows=_ONE_MORE)
+_ALERTS = Walk(ALERT_COLUMNS, expected=3, octets=34, max_rows=_ONE_MORE)
+_HR_DEVICES = Walk(HR_COLUMNS, expected=6, octets=50, max_rows=_ONE_MORE)
+
+
+def what_prints(rows: Rows, tell_tales: Sequence[str]) -> list[Walk]:
+    """What the first rows leave open: whether it prints, and its supplies."""
+    return [
+        *_after_first(rows, MARKER_COLUMNS, expected=0),
+        *map(one, tell_tales),
+        *_of_index(rows),
+        *_charset(rows),
+        _SUPPLIES,
+        _COLORANTS,
+    ]
+
+
+def besides(rows: Rows) -> list[Walk]:
+    """What a read holds beside counters and supplies."""
+    interface = mac_interface(rows)
+    if interface and interface.kind == ETHERNET:
+        return [_ALERTS]
+    return [_ALERTS, *_after_first(rows, IF_COLUMNS, expected=2)]
+
+
+def of_profile(rows: Rows, choice: Choice) -> list[Walk]:
+    """The profile's own tables."""
+    return [
+        Walk(tuple(fresh), expected=4, octets=4 * len(fresh), max_rows=_ONE_MORE)
+        for way in choice.profile.meter_rows
+        if (fresh := [column for column in way.columns if column not in rows.columns])
+    ]
+
+
+def every_hr_device(rows: Rows) -> list[Walk]:
+    """hrDeviceTable, unless the printing device's row is already there."""
+    types = rows.column(HR_DEVICE_TYPE)
+    if not types or any(cell.value == PRINTER_TYPE for cell in types.values()):
+        return []
+    return [_HR_DEVICES]
+
+
+def one(oid: str) -> Walk:
+    """One instance, asked for by what comes before it."""
+    column, _, last = oid.rpartition(".")
+    return Walk((column,), octets=40, after=_before(int(last)), max_rows=1)
+
+
+def _of_index(rows: Rows) -> list[Walk]:
+    """The row of the printing device in tables whose first row is another's."""
+    printer_mib = (*MARKER_COLUMNS, *GENERAL_COLUMNS)
+    index = next((at.split(".")[0] for at in _instances(rows, printer_mib)), None)
+    if index is None:
+        return []
+    after = _before(int(index))
+    return [
+        Walk(columns, octets=50, after=after, max_rows=1)
+        for columns in (HR_COLUMNS, HR_PRINTER_COLUMNS, GENERAL_COLUMNS)
+        if any(at != index for at in _instances(rows, columns))
+    ]
+
+
+def _charset(rows: Rows) -> list[Walk]:
+    """prtLocalizationCharacterSet of the localization in use."""
+    first = rows.column(LOCALIZATION_CHARSET)
+    for device in rows.column(GENERAL_LOCALIZATION):
+        current = rows.integer(GENERAL_LOCALIZATION, device)
+        if not first or current is None or f"{device}.{current}" in first:
+            return []
+        if current > 0:
+            return [one(f"{LOCALIZATION_CHARSET}.{device}.{current}")]
+    return _after_first(rows, (LOCALIZATION_CHARSET,), expected=0)
+
+
+def _after_first(rows: Rows, columns: Sequence[str], expected: int) -> list[Walk]:
+    """The rows after the first, where there is one; all, where columns begin unlike."""
+    first = list(_instances(rows, columns))
+    if not first:
+        return []
+    if any(at != first[0] for at in first) or len(first) < len(columns):
+        return [Walk(tuple(columns), expected + 1, max_rows=_ONE_MORE)]
+    octets = 8 * len(columns)
+    return [Walk(tuple(columns), expected, octets, _ONE_MORE, after=first[0])]
+
+
+def _instances(rows: Rows, columns: Iterable[str]) -> Iterable[str]:
+    return (at for column in columns for at in rows.column(column))
+
+
+def _before(arc: int) -> str:
+    return str(arc - 1) if arc > 0 else ""
