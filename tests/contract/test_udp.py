@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_network
 from typing import Any
 
@@ -185,6 +186,17 @@ async def test_many_on_ipv6_leave_too() -> None:
             left = left[udp.send_many(QUESTION, left, 161) :]
 
         assert udp.traffic.bytes_out == 3 * len(QUESTION) + 28 + 48 + 28
+
+
+async def test_many_on_ipv6_never_leave_as_ipv4() -> None:
+    """Their last four octets are an IPv4 address, too."""
+    ceiling = Ceiling(networks=(ip_network("fd00::/8"),))
+    numbers = [number_of("fd00::127.0.0.1"), number_of("fd00::127.0.0.2")]
+    async with UdpSocket(ceiling, lambda *_: None) as udp:
+        with suppress(OSError):  # no route, on most machines
+            udp.send_many(QUESTION, numbers, 161)
+
+        assert list(udp._sockets) == [socket.AF_INET6]
 
 
 async def test_what_a_full_receive_buffer_lost_is_counted_and_told(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from services.discovery.sweep import Answer, Sweep
 from services.solo.simulator import Rows, SimulatedAgent, simulate
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC
-from shared.snmp import receive_buffer
+from shared.snmp import receive_buffer, udp
+from shared.snmp.burst import Burst
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import Varbind
 from shared.snmp.wire import RESPONSE, V1, V2C, decode, encode
@@ -156,7 +158,8 @@ class Forger(asyncio.DatagramProtocol):
     def datagram_received(self, datagram: bytes, source: tuple[str, int]) -> None:
         asked = decode(datagram)
         wrong_id = asked._replace(pdu=RESPONSE, request_id=asked.request_id ^ 1)
-        for payload in (b"\x30\x82", datagram, encode(wrong_id), b"\x00" * 2000):
+        id_elsewhere = wrong_id._replace(community=asked.request_id.to_bytes(4, "big"))
+        for payload in (b"\x30\x82", datagram, encode(wrong_id), encode(id_elsewhere)):
             self.transport.sendto(payload, source)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.bind(("127.9.200.1", self.transport.get_extra_info("sockname")[1]))
@@ -255,6 +258,45 @@ async def test_a_sweep_of_an_hour_ends_at_once_and_knows_what_it_has_not_asked()
         number_of("127.9.255.255"),
     )
     assert at == port
+
+
+async def test_what_a_full_send_buffer_held_back_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class NeverMore(Burst):
+        """Takes ten datagrams, and then none."""
+
+        took = 0
+
+        def send(self, opened: socket.socket, payload: bytes, to: Sequence[bytes], at: int) -> int:
+            if self.took:
+                raise OSError(errno.ENOBUFS, "No buffer space available")
+            self.took = super().send(opened, payload, to[:10], at)
+            return self.took
+
+    monkeypatch.setattr(udp, "Burst", NeverMore)
+    port = free_port()
+    sweep = sweep_of(port, span("127.9.0.0", "127.9.0.255"))
+    asking = asyncio.create_task(answers_of(sweep))
+    async with asyncio.timeout(5):
+        while not sweep.traffic.packets_out:
+            await asyncio.sleep(0.01)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+    assert sweep.unasked() == [(span("127.9.0.10", "127.9.0.255"), port)]
+    assert sweep.traffic.packets_out == 10
+
+
+async def test_who_answers_twice_is_found_once() -> None:
+    port = free_port()
+    agent = SimulatedAgent(KYOCERA, misbehave="twice")
+    async with simulate({("127.9.0.3", port): agent}):
+        sweep = sweep_of(port, span("127.9.0.2", "127.9.0.3"))
+        got = await answers_of(sweep)
+
+    assert list(got) == ["127.9.0.3"]
+    assert sweep.traffic.packets_in == 2
 
 
 async def test_answers_are_judged_and_asked_more_where_one_does_not_tell() -> None:
