@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,8 +11,6 @@ from contextlib import contextmanager
 from itertools import count, product
 from pathlib import Path
 from typing import NamedTuple
-
-import pytest
 
 from tests.peers import missing
 from tests.peers.agent import _free_udp_port
@@ -76,15 +75,15 @@ class Snmpd:
 
     def start(self) -> None:
         log = self._folder / f"log{next(self._starts)}"
-        conf = self._folder / "snmpd.conf"
+        conf = self._folder / "agent.conf"
         conf.write_text("\n".join(self._configuration()) + "\n", encoding="ascii")
         files = ["-c", str(conf), "-p", str(self._folder / "pid"), "-Lf", str(log)]
         self._running = subprocess.Popen(
-            [PROGRAM, "-f", "-C", *files, f"udp:{self.address}:{self.port}"],
+            [PROGRAM, "-f", *files, f"udp:{self.address}:{self.port}"],
             env={
                 **os.environ,
                 "MIBS": "",
-                "SNMPCONFPATH": str(self._folder),
+                "SNMPCONFPATH": str(self._folder / "persistent"),
                 "SNMP_PERSISTENT_DIR": str(self._folder / "persistent"),
             },
             stdout=subprocess.DEVNULL,
@@ -109,6 +108,13 @@ class Snmpd:
             self._running.wait()
         self._running = None
 
+    def swap_board(self, engine_id: str) -> None:
+        """Start again as another engine, which has never run before."""
+        self.stop()
+        shutil.rmtree(self._folder / "persistent")
+        self.engine_id = engine_id
+        self.start()
+
     def _configuration(self) -> Iterator[str]:
         yield f"exactEngineID 0x{self.engine_id}"
         yield from ("rocommunity public", "view all included .1", "sysServices 64")
@@ -132,10 +138,3 @@ def running(agent: Snmpd) -> Iterator[Snmpd]:
         yield agent
     finally:
         agent.stop()
-
-
-@pytest.fixture(scope="session")
-def snmpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snmpd]:
-    """One for all tests that leave it running."""
-    with running(Snmpd(tmp_path_factory.mktemp("snmpd"))) as agent:
-        yield agent
