@@ -263,6 +263,8 @@ async def test_a_sweep_of_an_hour_ends_at_once_and_knows_what_it_has_not_asked()
 async def test_what_a_full_send_buffer_held_back_is_not_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    full = asyncio.Event()
+
     class NeverMore(Burst):
         """Takes ten datagrams, and then none."""
 
@@ -270,6 +272,7 @@ async def test_what_a_full_send_buffer_held_back_is_not_asked(
 
         def send(self, opened: socket.socket, payload: bytes, to: Sequence[bytes], at: int) -> int:
             if self.took:
+                full.set()
                 raise OSError(errno.ENOBUFS, "No buffer space available")
             self.took = super().send(opened, payload, to[:10], at)
             return self.took
@@ -279,8 +282,7 @@ async def test_what_a_full_send_buffer_held_back_is_not_asked(
     sweep = sweep_of(port, span("127.9.0.0", "127.9.0.255"))
     asking = asyncio.create_task(answers_of(sweep))
     async with asyncio.timeout(5):
-        while not sweep.traffic.packets_out:
-            await asyncio.sleep(0.01)
+        await full.wait()
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
 
