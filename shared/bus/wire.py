@@ -8,6 +8,15 @@ from shared.decode import MessageError, decode
 from shared.messages import MAX_MESSAGE_BYTES, Message
 
 
+def through_json(message: Message) -> Message:
+    """The message that its readers will make of it.
+
+    Raises:
+        MessageError: they could not.
+    """
+    return decode(message.routing_key, _body(message))
+
+
 def checked(message: Message) -> tuple[bytes, Message]:
     """The body of a message, and the message with its fields validated once more.
 
@@ -21,23 +30,20 @@ def checked(message: Message) -> tuple[bytes, Message]:
     key = message.routing_key
     try:
         again = type(message).model_validate(message.__dict__)
-        body = again.to_json()
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(step) for step in fault["loc"])[:120]
         raise MessageError(f"{key}: {where}: {fault['msg']}"[:300]) from None
-    except ValueError as error:
-        raise MessageError(f"{key}: cannot be written as JSON: {str(error)[:200]}") from None
+    body = _body(again)
     if len(body) > MAX_MESSAGE_BYTES:
         raise MessageError(f"{key}: {len(body)} bytes; a message has at most {MAX_MESSAGE_BYTES}")
     return body, again
 
 
-def through_json(message: Message) -> Message:
-    """The message that its readers will make of it.
-
-    Raises:
-        MessageError: they could not.
-    """
-    body, again = checked(message)
-    return decode(again.routing_key, body)
+def _body(message: Message) -> bytes:
+    try:
+        return message.to_json()
+    except ValueError as error:
+        raise MessageError(
+            f"{message.routing_key}: cannot be written as JSON: {str(error)[:200]}"
+        ) from None
