@@ -22,7 +22,7 @@ from shared.bus.topology import EXCHANGE
 from shared.messages import Message
 from tests.peers.rabbit import PrivateRabbit
 
-ROUNDS = 3
+ROUNDS = 5
 AT_ONCE = 400
 
 
@@ -32,8 +32,8 @@ async def run() -> None:
         return
     with PrivateRabbit() as rabbit:
         broker = rabbit.erl("rabbit_misc:version()").removeprefix("{ok, ").strip('}"\n')
-        await _compare(rabbit, broker, "DeviceFound", orders, 6000, 800)
-        await _compare(rabbit, broker, "MeterRead", reads, 2000, 400)
+        await _compare(rabbit, broker, "DeviceFound", orders, 5000, 500)
+        await _compare(rabbit, broker, "MeterRead", reads, 1500, 300)
 
 
 async def _compare(
