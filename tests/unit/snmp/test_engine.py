@@ -73,6 +73,7 @@ def test_the_question_is_one_short_datagram_without_a_user() -> None:
     assert message_id_of(engine_question(77)) == 77
 
 
+@settings(deadline=None)
 @given(NUMBERS, st.binary(min_size=5, max_size=32), NUMBERS, NUMBERS)
 def test_what_an_engine_says_of_itself_is_read(
     message_id: int, engine_id: bytes, boots: int, time: int
@@ -101,13 +102,14 @@ def test_anything_else_is_refused(datagram: bytes, words: str) -> None:
         engine_answer(datagram)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_made_up_octets_raise_nothing_but_a_wire_error(datagram: bytes) -> None:
     with pytest.raises(WireError):
         engine_answer(datagram)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32))
 def test_a_mutated_answer_is_read_or_raises_a_wire_error(seed: int) -> None:
     dice = Random(seed)

@@ -107,7 +107,7 @@ def test_of_an_authentic_answer_no_octet_can_be_changed(level: str) -> None:
             assert not opened.is_authentic
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(list(LEVELS)))
 def test_a_mutated_answer_raises_nothing_but_a_wire_error(seed: int, level: str) -> None:
     dice = Random(seed)
@@ -119,6 +119,7 @@ def test_a_mutated_answer_raises_nothing_but_a_wire_error(seed: int, level: str)
         assert opened.is_report or opened.answer.request_id == REQUEST_ID
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(list(LEVELS)))
 def test_made_up_octets_raise_nothing_but_a_wire_error(datagram: bytes, level: str) -> None:
     with pytest.raises(WireError):
