@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import os
+import re
+import subprocess
 import sys
 import time
 import traceback
@@ -36,6 +40,7 @@ from tests.peers.snmpd import (
 )
 from tests.peers.v3_agent import USM_STATS, Misbehaviour, V3Agent, answering
 
+ROOT = Path(__file__).parents[2]
 SYS = "1.3.6.1.2.1.1"
 NAME, UPTIME, OBJECT_ID = f"{SYS}.5.0", f"{SYS}.3.0", f"{SYS}.2.0"
 IF_NUMBER = "1.3.6.1.2.1.2.1.0"
@@ -494,6 +499,32 @@ def test_a_v3_credential_is_typed_with_its_passwords_on_lines_of_their_own(
     told = capsys.readouterr()
     assert "asks in SNMPv3 with authPriv" in told.out
     assert AUTH_PASSWORD not in told.out + told.err
+
+
+def test_the_commands_of_the_settings_page_keep_the_credential_of_its_example(
+    tmp_path: Path,
+) -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    [commands] = re.findall(r"```sh\n(.*?)```", page, re.S)
+    [example] = re.findall(r"```json\n(.*?)```", page, re.S)
+    (tmp_path / "pagetally").write_text(f'#!/bin/sh\nexec {sys.executable} -m services.cli "$@"\n')
+    (tmp_path / "pagetally").chmod(0o755)
+    wanted = json.loads(example)["copiers"]
+
+    done = subprocess.run(
+        ["sh", "-e", "-c", commands],
+        input=f"{wanted['auth_password']}\n{wanted['privacy_password']}\n",
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "PAGETALLY_STATE": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "copiers" in done.stdout.splitlines()
+    kept = json.loads((tmp_path / "agent" / "credentials.json").read_text(encoding="utf-8"))
+    assert kept["copiers"] == wanted
 
 
 @pytest.mark.parametrize(
