@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.fields import STORABLE
 from shared.messages import (
     MAX_MESSAGE_BYTES,
     DeviceFound,
@@ -65,4 +66,6 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = ".".join(str(step) for step in fault["loc"])[:120]
+    if fault["msg"].endswith(f"'{STORABLE}'"):
+        return f"{where}: holds a NUL character"
     return f"{where}: {fault['msg']}"[:300] if where else str(fault["msg"])[:300]

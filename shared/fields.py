@@ -11,15 +11,6 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, Stri
 _INT64_MAX = 2**63 - 1
 
 
-def _storable(text: str) -> str:
-    """Refuse what PostgreSQL or JSON could not give back: NUL and lone surrogates."""
-    if "\x00" in text:
-        raise ValueError("holds a NUL character")
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise ValueError("holds a lone surrogate")
-    return text
-
-
 def _address(text: str) -> str:
     return str(ip_address(text))
 
@@ -38,8 +29,10 @@ def _utc(instant: datetime) -> datetime:
         raise ValueError("is outside the years 1 to 9999 in UTC") from None
 
 
-Text = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_storable)]
-LongText = Annotated[str, StringConstraints(max_length=8192), AfterValidator(_storable)]
+# what PostgreSQL and JSON give back: without NUL, and pydantic refuses lone surrogates
+STORABLE = r"^[^\x00]*$"
+Text = Annotated[str, StringConstraints(max_length=1024, pattern=STORABLE)]
+LongText = Annotated[str, StringConstraints(max_length=8192, pattern=STORABLE)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Address = Annotated[str, StringConstraints(max_length=64), AfterValidator(_address)]
 Oid = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]{0,9})){1,127}$")]

@@ -61,7 +61,8 @@ def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) 
     """Raises: NotAPrinterError."""
     if not prints(rows, choice):
         raise NotAPrinterError(NOTHING_PRINTS)
-    device, told_by = identity(rows, choice, profiles, address)
+    index = printer_index(rows)
+    device, told_by = identity(rows, choice, profiles, address, index)
     meters = read_meters(rows, choice.profile)
     return Decoded(
         device=device,
@@ -69,7 +70,7 @@ def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) 
         no_meters_because=None if meters.counts else _no_meters(meters),
         varbinds=_kept(rows, choice.profile, told_by),
         supplies=supply_levels(rows),
-        status=device_status(rows, printer_index(rows)),
+        status=device_status(rows, index),
         alerts=alerts(rows),
         basis=choice.profile.basis if meters.counts else None,
         large_counts=choice.profile.large_counts if meters.counts else None,

@@ -26,6 +26,7 @@ from services.poller.text import clean, mac_or_none, serial_or_none
 from shared.messages import DeviceIdentity
 from shared.snmp.port import Varbind
 
+_OF_PRINTER = (*MARKER_COLUMNS, *GENERAL_COLUMNS, *SUPPLY_COLUMNS)
 _LONGEST = 1024  # sysDescr and IEEE 1284 IDs run beyond 255
 
 
@@ -45,8 +46,9 @@ def prints(rows: Rows, choice: Choice) -> bool:
 
 def printer_index(rows: Rows) -> str | None:
     """The hrDeviceIndex of the printing device, which need not be 1."""
-    columns = (*MARKER_COLUMNS, *GENERAL_COLUMNS, *SUPPLY_COLUMNS)
-    in_printer_mib = [at.split(".", 1)[0] for column in columns for at in rows.column(column)]
+    in_printer_mib = dict.fromkeys(
+        at.partition(".")[0] for column in _OF_PRINTER for at in rows.column(column)
+    )
     printers = _printer_devices(rows)
     both = [index for index in printers if index in in_printer_mib]
     return next(iter([*both, *printers, *in_printer_mib]), None)
@@ -63,10 +65,13 @@ def choose_profile(rows: Rows, profiles: Profiles) -> Choice:
 
 
 def identity(
-    rows: Rows, choice: Choice, profiles: Profiles, address: str | None
+    rows: Rows, choice: Choice, profiles: Profiles, address: str | None, index: str | None
 ) -> tuple[DeviceIdentity, list[Varbind]]:
-    """The device, and the varbinds that told make, model, serial and firmware."""
-    finder = _Finder(rows, choice)
+    """The device, and the varbinds that told make, model, serial and firmware.
+
+    `index` is the printing device's in hrDeviceTable.
+    """
+    finder = _Finder(rows, choice, index)
     said_model = clean(choice.said.get("model") or "") if choice.said else None
     model = finder.first("model") or said_model
     make = choice.make
@@ -118,7 +123,7 @@ def mac_interface(rows: Rows) -> Interface | None:
 
 def identity_oids(rows: Rows, choice: Choice) -> list[str]:
     """The single instances still to be asked: those before the first walked cell that tells."""
-    finder = _Finder(rows, choice)
+    finder = _Finder(rows, choice, printer_index(rows))
     wanted: list[str] = []
     for name, places in choice.profile.identity.items():
         if name == "make" and choice.make:
@@ -141,10 +146,10 @@ def identity_places(choice: Choice) -> list[str]:
 class _Finder:
     """Looks at the places of an identity field in their order."""
 
-    def __init__(self, rows: Rows, choice: Choice) -> None:
+    def __init__(self, rows: Rows, choice: Choice, index: str | None) -> None:
         self._rows = rows
         self._places = choice.profile.identity
-        self._index = printer_index(rows)
+        self._index = index
         self.used: list[Varbind] = []
 
     def first(

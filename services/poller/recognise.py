@@ -30,6 +30,10 @@ class Profiles:
         # a maker's own profile is asked before the one for all
         ordered = sorted(profiles.values(), key=lambda profile: profile.profile == DEFAULT)
         self._matches = [(profile, match) for profile in ordered for match in profile.match]
+        self._by_prefix: dict[str, Profile] = {}
+        for profile, match in self._matches:
+            for prefix in match.sys_object_id:
+                self._by_prefix.setdefault(prefix, profile)
         self.makes = sorted({m.make for _, m in self._matches if m.make}, key=len, reverse=True)
         self.tell_tale_rows = list(
             dict.fromkeys(row for _, match in self._matches for row in match.rows)
@@ -65,9 +69,12 @@ class Profiles:
         return next((make for make in self.makes if low.startswith(make.lower() + " ")), None)
 
     def _longest_prefix(self, sys_object_id: str) -> Profile | None:
-        reached = [(_reach(match, sys_object_id), profile) for profile, match in self._matches]
-        length, profile = max(reached, key=lambda found: found[0], default=(0, None))
-        return profile if length else None
+        arcs = sys_object_id.split(".")
+        for length in range(len(arcs), 0, -1):
+            profile = self._by_prefix.get(".".join(arcs[:length]))
+            if profile:
+                return profile
+        return None
 
 
 def is_below(oid: str, prefixes: Iterable[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from services.poller.mib import GENERAL_LOCALIZATION, LOCALIZATION_CHARSET
 from services.poller.text import MAX_TEXT, clean, decode_text
@@ -13,6 +14,7 @@ from shared.snmp.port import Varbind
 COUNT_TYPES = frozenset({"Integer32", "Counter32", "Gauge32", "Counter64"})
 _INSTANCE = re.compile(r"(0|[1-9]\d{0,9})(\.(0|[1-9]\d{0,9})){0,15}")
 _INT64 = 2**63
+_NO_CELLS: Mapping[str, Varbind] = {}
 _MAX_OCTETS = 1024  # of an octet string that a read keeps
 
 
@@ -22,20 +24,23 @@ class Rows:
 
     scalars: dict[str, Varbind] = field(default_factory=dict)
     columns: dict[str, dict[str, Varbind]] = field(default_factory=dict)
+    _charset: tuple[int | None] | None = None  # once it was worked out of the columns there are
 
     def take(self, answer: Mapping[str, Varbind]) -> None:
         self.scalars.update(answer)
 
     def take_table(self, answer: Mapping[str, Mapping[str, Varbind]]) -> None:
         """Instances of more than 16 arcs are nobody's who prints, and are left."""
+        self._charset = None
         for column, cells in answer.items():
-            kept = {at: cell for at, cell in cells.items() if _INSTANCE.fullmatch(at)}
+            kept = {at: cell for at, cell in cells.items() if _is_instance(at)}
             self.columns.setdefault(column, {}).update(kept)
 
     def take_places(
         self, answer: Mapping[str, Varbind], cells: Iterable[tuple[str, str, str]]
     ) -> None:
         """Single instances; those of `cells`, as OID, column and instance, into their tables."""
+        self._charset = None
         left = dict(answer)
         for oid, column, at in cells:
             varbind = left.pop(oid, None)
@@ -52,7 +57,7 @@ class Rows:
                 self.scalars[oid] = cell
 
     def column(self, column: str) -> Mapping[str, Varbind]:
-        return self.columns.get(column, {})
+        return self.columns.get(column, _NO_CELLS)
 
     def cell(self, column: str, instance: str) -> Varbind | None:
         return self.column(column).get(instance)
@@ -70,14 +75,18 @@ class Rows:
         """An octet string in the character set that the device declares; an OID as it is."""
         if varbind is None:
             return None
-        if isinstance(varbind.value, bytes):
-            return decode_text(varbind.value, self.charset, limit)
-        return clean(varbind.value, limit) if isinstance(varbind.value, str) else None
+        value = varbind[2]
+        if isinstance(value, bytes):
+            return decode_text(value, self.charset, limit)
+        return clean(value, limit) if isinstance(value, str) else None
 
     @property
     def charset(self) -> int | None:
         """prtLocalizationCharacterSet of the localization in use, or of the only one there is."""
-        return next((self.integer(LOCALIZATION_CHARSET, at) for at in self.charset_in_use), None)
+        if self._charset is None:
+            declared = self.column(LOCALIZATION_CHARSET)
+            self._charset = (next((integer(declared[at]) for at in self.charset_in_use), None),)
+        return self._charset[0]
 
     @property
     def charset_in_use(self) -> list[str]:
@@ -90,11 +99,19 @@ class Rows:
         return list(declared) if len(declared) == 1 else []
 
 
+@lru_cache(maxsize=4096)
+def _is_instance(at: str) -> bool:
+    return _INSTANCE.fullmatch(at) is not None
+
+
 def integer(varbind: Varbind | None) -> int | None:
     """The value of an integer type that a message can carry."""
-    if varbind is None or varbind.type not in COUNT_TYPES or not isinstance(varbind.value, int):
+    if varbind is None:
         return None
-    return varbind.value if -_INT64 <= varbind.value < _INT64 else None
+    _, kind, value = varbind
+    if kind not in COUNT_TYPES or not isinstance(value, int):
+        return None
+    return value if -_INT64 <= value < _INT64 else None
 
 
 def raw(varbind: Varbind) -> tuple[str, int | str | None] | None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from services.poller.mib import (
-    ALERT_CODE,
     ALERT_COLUMNS,
-    ALERT_DESCRIPTION,
-    ALERT_GROUP,
     ALERT_GROUPS,
     ALERT_SEVERITIES,
-    ALERT_SEVERITY,
     DEVICE_STATUS,
     ERROR_BITS,
     HR_DEVICE_STATUS,
@@ -18,7 +14,7 @@ from services.poller.mib import (
     PRINTER_STATUS,
     SYS_UP_TIME,
 )
-from services.poller.rows import Rows
+from services.poller.rows import Rows, integer
 from shared.messages import Alert, DeviceStatus
 
 MAX_ALERTS = 200
@@ -36,16 +32,15 @@ def device_status(rows: Rows, index: str | None) -> DeviceStatus:
 
 
 def alerts(rows: Rows) -> list[Alert]:
-    instances = dict.fromkeys(
-        instance for column in ALERT_COLUMNS for instance in rows.column(column)
-    )
+    severities, groups, codes, descriptions = map(rows.column, ALERT_COLUMNS)
+    instances = dict.fromkeys([*severities, *groups, *codes, *descriptions])
     return [
         Alert(
             index=instance,
-            severity=_word(ALERT_SEVERITIES, rows.integer(ALERT_SEVERITY, instance)),
-            group=_word(ALERT_GROUPS, rows.integer(ALERT_GROUP, instance)),
-            code=rows.integer(ALERT_CODE, instance),
-            description=rows.text(ALERT_DESCRIPTION, instance),
+            severity=_word(ALERT_SEVERITIES, integer(severities.get(instance))),
+            group=_word(ALERT_GROUPS, integer(groups.get(instance))),
+            code=integer(codes.get(instance)),
+            description=rows.as_text(descriptions.get(instance)),
         )
         for instance in list(instances)[:MAX_ALERTS]
     ]

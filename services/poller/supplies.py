@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 from services.poller.mib import (
     COLORANT_VALUE,
     RECEPTACLE,
@@ -16,36 +19,36 @@ from services.poller.mib import (
     SUPPLY_UNIT,
     SUPPLY_UNITS,
 )
-from services.poller.rows import Rows
+from services.poller.rows import Rows, integer
 from shared.messages import SupplyLevel
+from shared.snmp.port import Varbind
 
 MAX_SUPPLIES = 200
 
 
 def supply_levels(rows: Rows) -> list[SupplyLevel]:
     """The supplies in table order."""
-    instances = dict.fromkeys(
-        instance for column in SUPPLY_COLUMNS for instance in rows.column(column)
-    )
+    columns = {column: rows.column(column) for column in SUPPLY_COLUMNS}
+    instances = dict.fromkeys(at for cells in columns.values() for at in cells)
     in_order = sorted(instances, key=_table_order)
-    return [_supply(rows, instance) for instance in in_order[:MAX_SUPPLIES]]
+    return [_supply(rows, columns, at) for at in in_order[:MAX_SUPPLIES]]
 
 
-def _supply(rows: Rows, instance: str) -> SupplyLevel:
-    level = rows.integer(SUPPLY_LEVEL, instance)
-    max_capacity = rows.integer(SUPPLY_MAX, instance)
-    kind = rows.integer(SUPPLY_TYPE, instance)
-    unit = rows.integer(SUPPLY_UNIT, instance)
-    receptacle = rows.integer(SUPPLY_CLASS, instance) == RECEPTACLE
+def _supply(rows: Rows, columns: Mapping[str, Mapping[str, Varbind]], at: str) -> SupplyLevel:
+    level = integer(columns[SUPPLY_LEVEL].get(at))
+    max_capacity = integer(columns[SUPPLY_MAX].get(at))
+    kind = integer(columns[SUPPLY_TYPE].get(at))
+    unit = integer(columns[SUPPLY_UNIT].get(at))
+    receptacle = integer(columns[SUPPLY_CLASS].get(at)) == RECEPTACLE
     return SupplyLevel(
-        index=instance,
-        description=rows.text(SUPPLY_DESCRIPTION, instance),
-        type=SUPPLY_TYPES.get(kind, f"type {kind}") if kind is not None else None,
-        colorant=_colorant(rows, instance),
+        index=at,
+        description=rows.as_text(columns[SUPPLY_DESCRIPTION].get(at)),
+        type=None if kind is None else SUPPLY_TYPES.get(kind) or f"type {kind}",
+        colorant=_colorant(rows, at, integer(columns[SUPPLY_COLORANT].get(at))),
         level_percent=level_percent(level, max_capacity),
         level=level,
         max_capacity=max_capacity,
-        unit=SUPPLY_UNITS.get(unit, f"unit {unit}") if unit is not None else None,
+        unit=None if unit is None else SUPPLY_UNITS.get(unit) or f"unit {unit}",
         state=state(level, max_capacity, receptacle=receptacle),
     )
 
@@ -89,15 +92,15 @@ def state(level: int | None, max_capacity: int | None, *, receptacle: bool) -> s
     return None
 
 
-def _colorant(rows: Rows, instance: str) -> str | None:
+def _colorant(rows: Rows, instance: str, index: int | None) -> str | None:
     """prtMarkerColorantValue by way of prtMarkerSuppliesColorantIndex; 0: no colorant."""
-    index = rows.integer(SUPPLY_COLORANT, instance)
     if not index:
         return None
-    device = instance.split(".", 1)[0]
+    device = instance.partition(".")[0]
     text = rows.text(COLORANT_VALUE, f"{device}.{index}")
     return text.lower() if text else None
 
 
+@lru_cache(maxsize=4096)
 def _table_order(instance: str) -> list[int]:
     return [int(arc) for arc in instance.split(".") if arc.isdecimal()]

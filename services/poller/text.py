@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from services.poller.mib import CHARSETS
 
@@ -37,6 +38,7 @@ _NO_SERIALS = frozenset(
 )
 
 
+@lru_cache(maxsize=16_384)  # devices say the same words again and again
 def decode_text(octets: bytes, charset: int | None = None, limit: int = MAX_TEXT) -> str | None:
     """An octet string as one line of text, at most `limit` characters; None where none is left.
 
@@ -58,6 +60,8 @@ def decode_text(octets: bytes, charset: int | None = None, limit: int = MAX_TEXT
 
 def clean(text: str, limit: int = MAX_TEXT) -> str | None:
     """Without control, format, surrogate and unassigned characters; runs of blanks as one."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return " ".join(text.split()) or None
     kept = "".join(
         " " if letter.isspace() else letter
         for letter in text[: 8 * limit]

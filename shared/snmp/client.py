@@ -23,7 +23,9 @@ from shared.snmp.port import (
 )
 from shared.snmp.walk import Walker
 from shared.snmp.watch import Watch
-from shared.snmp.wire import GET, SnmpMessage, exists
+from shared.snmp.wire import GET, SnmpMessage
+
+_NO_VALUES = frozenset({"Null", "noSuchObject", "noSuchInstance", "endOfMibView"})
 
 
 class SnmpClient:
@@ -119,7 +121,7 @@ class WireSession:
                 self.manners.take_fewer(USUAL_VARBINDS)
                 continue
             found.update((oid, varbind) for oid, varbind in settled.items() if varbind)
-            todo = [oid for oid in todo if oid not in settled]
+            todo = [oid for oid in todo if oid not in settled] if len(todo) > len(settled) else []
         return found
 
     async def walk(self, walks: Sequence[Walk]) -> Mapping[str, Mapping[str, Varbind]]:
@@ -142,6 +144,8 @@ class WireSession:
             if 1 <= index <= len(asked):
                 return {asked[index - 1]: None}
         refuse_error(self._asker.name, asked, answer)
+        if [varbind.oid for varbind in answer.varbinds] == asked:
+            return {varbind.oid: _existing(varbind) for varbind in answer.varbinds}
         settled: dict[str, Varbind | None] = {}
         wanted = set(asked)
         for varbind in answer.varbinds:
@@ -150,10 +154,13 @@ class WireSession:
                     f"{self._asker.name}: asked for {', '.join(asked[:3])}"
                     f"{' and more' if len(asked) > 3 else ''}, answered with {varbind.oid}"
                 )
-            there = exists(varbind) and varbind.type != "Null"
-            settled[varbind.oid] = varbind if there else None
+            settled[varbind.oid] = _existing(varbind)
         if not settled:
             raise MalformedAnswerError(
                 f"{self._asker.name}: asked for {asked[0]}, answered with nothing"
             )
         return settled
+
+
+def _existing(varbind: Varbind) -> Varbind | None:
+    return varbind if varbind.type not in _NO_VALUES else None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from shared.ceiling import Ceiling
 from shared.snmp.port import NoAnswerError, Traffic
@@ -13,6 +14,7 @@ from shared.snmp.udp import UdpSocket, canonical, datagram_bytes
 from shared.snmp.wire import RESPONSE, SnmpMessage, WireError, decode, fresh_id, request_id_of
 
 Answer = SnmpMessage | WireError
+_canonical = lru_cache(maxsize=4096)(canonical)
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Exchange:
         request_id = fresh_id()
         while request_id in self._open:
             request_id = fresh_id()
-        waiting = self._open[request_id] = Waiting((canonical(address), port), traffic)
+        waiting = self._open[request_id] = Waiting((_canonical(address), port), traffic)
         try:
             yield request_id, waiting
         finally:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from shared.snmp.ask import Asker, refuse_error
 from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME, TOO_BIG
 from shared.snmp.port import (
+    USUAL_VARBINDS,
     ErrorStatusError,
     MalformedAnswerError,
     NoAnswerError,
@@ -40,7 +41,16 @@ class Walker:
 
     async def walk(self, walks: Sequence[Walk]) -> Mapping[str, Mapping[str, Varbind]]:
         """As SnmpSession.walk."""
+        known = _known(tuple(walks))
+        answer = None
+        if known and len(known.starts) <= self._asker.width and known.octets <= self._room:
+            answer = await self._ask_known(known)
+            if answer and known.is_answered_by(answer):
+                return known.rows_in(answer)
         tables = [_Table(walk) for walk in walks]
+        if known and answer and answer.error_status == NO_ERROR:
+            asked = _plain(tables, len(known.starts), self._room)
+            self._take(asked, answer, len(asked), 0)
         width = self._asker.width
         while open_ := [table for table in tables if not table.ended]:
             # the first question of a session is one that v1 knows as well
@@ -58,6 +68,16 @@ class Walker:
         for column in (column for table in tables for column in table.columns):
             found.setdefault(column.oid, {}).update(column.rows)
         return found
+
+    async def _ask_known(self, known: _Known) -> SnmpMessage | None:
+        """None where nothing came to so long a question.  Raises: MalformedAnswerError."""
+        try:
+            return await self._asker.ask(GETNEXT, known.starts)
+        except NoAnswerError:
+            if len(known.starts) <= USUAL_VARBINDS:
+                raise
+            self._manners.take_fewer(USUAL_VARBINDS)
+            return None
 
     @property
     def _room(self) -> int:
@@ -226,6 +246,67 @@ class _Table:
             due = column.due or []
             for start in due[::-1] if column.leads else due[:0:-1]:
                 yield _Question(column, start, column.octets)
+
+
+class _Known(NamedTuple):
+    """Tables whose rows are known, as one question: the same for all devices of a model.
+
+    Args:
+        starts: what GETNEXT is asked for.
+        oids: what is answered where the rows are still these; "" for a table's end.
+        ends: where a table's end is asked for, and the prefix that its rows would have.
+        columns: each with its instances, and where in the answer they begin.
+        octets: of the answer, about.
+    """
+
+    starts: tuple[str, ...]
+    oids: list[str]
+    ends: tuple[tuple[int, str], ...]
+    columns: tuple[tuple[str, tuple[str, ...], int], ...]
+    octets: int
+
+    def is_answered_by(self, answer: SnmpMessage) -> bool:
+        """Whether each row that was known came, and none between them or after."""
+        oids = [varbind.oid for varbind in answer.varbinds]
+        if answer.error_status != NO_ERROR or len(oids) != len(self.starts):
+            return False
+        for at, prefix in self.ends:
+            goes_on = _order(oids[at]) > _order(self.starts[at])
+            if (goes_on and not oids[at].startswith(prefix)) or not exists(answer.varbinds[at]):
+                oids[at] = ""
+        return oids == self.oids
+
+    def rows_in(self, answer: SnmpMessage) -> dict[str, dict[str, Varbind]]:
+        varbinds = answer.varbinds
+        return {
+            column: dict(zip(instances, varbinds[at : at + len(instances)], strict=True))
+            for column, instances, at in self.columns
+        }
+
+
+@lru_cache(maxsize=1024)
+def _known(walks: tuple[Walk, ...]) -> _Known | None:
+    """None where not all rows are known."""
+    if any(walk.instances is None for walk in walks):
+        return None
+    starts: list[str] = []
+    oids: list[str] = []
+    ends: list[tuple[int, str]] = []
+    columns: list[tuple[str, tuple[str, ...], int]] = []
+    octets = 0
+    for column in (column for walk in walks for column in _Table(walk).columns):
+        rows = column.due[::-1] if column.due else []
+        columns.append((column.oid, column.table.walk.instances or (), len(starts)))
+        asked = [column.oid, *rows] if column.leads else [column.oid, *rows[:-1]]
+        if column.ended:
+            continue
+        starts += asked
+        oids += rows
+        octets += len(asked) * column.octets
+        if column.leads:
+            ends.append((len(oids), column.prefix))
+            oids.append("")
+    return _Known(tuple(starts), oids, tuple(ends), tuple(columns), octets)
 
 
 def _plain(tables: Sequence[_Table], width: int, room: int) -> list[_Question]:

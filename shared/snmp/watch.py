@@ -7,12 +7,12 @@ same address. Then no answer of the one may stand beside one of the other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from shared.snmp.ask import Asker
 from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME
 from shared.snmp.port import AnotherDeviceError, Manners, Value, Varbind
-from shared.snmp.wire import GET, GETBULK, GETNEXT, SnmpMessage, encode_oid
+from shared.snmp.wire import GET, GETBULK, GETNEXT, SnmpMessage, encode_oid, exists
 
 SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"  # RFC 3418, in 1/100 s
 # some agents keep their time coarsely or badly, but in none does it go back
@@ -88,7 +88,15 @@ class Watch:
             elif extras and len(answer.varbinds) <= len(extras):
                 self._is_too_small = True
             else:
-                await self._check(pdu, answer.varbinds)
+                found = {
+                    one.oid: one
+                    for one in answer.varbinds
+                    if one.oid in self._watched and exists(one)
+                }
+                if len(found) < len(self._watched):
+                    answered = [*asked, *oids][: len(answer.varbinds)]
+                    found = await self._with_missing(pdu, answered, found)
+                self._compare(found)
                 return answer._replace(varbinds=answer.varbinds[len(extras) :])
 
     def _extras(self, pdu: int, oids: Sequence[str]) -> list[str]:
@@ -99,34 +107,42 @@ class Watch:
             return [oid for oid in self._watched if oid not in oids and oid not in self._not_by_get]
         return [oid for oid in self._watched if predecessor(oid) not in oids]
 
-    async def _check(self, pdu: int, varbinds: Sequence[Varbind]) -> None:
-        """Raises: AnotherDeviceError, and what asking once more raises."""
-        found = {one.oid: one for one in varbinds if one.oid in self._watched}
-        if not self._is_too_small and pdu == GET and (missing := self._watched.keys() - found):
-            # agents are in use that GET does not give what GETNEXT does
-            self._not_by_get |= missing
-            starts = [predecessor(oid) for oid in missing]
-            answer = await self._asker.ask(GETNEXT, starts)
-            found.update((one.oid, one) for one in answer.varbinds)
-        for oid, before in list(self._watched.items()):
-            now = found.get(oid)
-            if now is None and before is None:
-                del self._watched[oid]
-            elif now is None and not self._is_too_small:
-                raise AnotherDeviceError(f"{self.name}: {oid} was there before, and is not now")
-            elif now is not None:
-                self._compare(oid, before, now)
+    async def _with_missing(
+        self, pdu: int, answered: Sequence[str], found: dict[str, Varbind]
+    ) -> dict[str, Varbind]:
+        """What was watched, asked for and not given: gone, or not given to a GET.
 
-    def _compare(self, oid: str, before: Varbind | None, now: Varbind) -> None:
-        if oid == SYS_UP_TIME:
-            at = asyncio.get_running_loop().time()
-            if before is not None:
-                self._compare_uptime(before.value, now.value, at - self._came_at)
-            self._watched[oid], self._came_at = now, at
-        elif before is None or now.value != before.value:
-            raise AnotherDeviceError(
-                f"{self.name}: another device answered before the read was finished"
-            )
+        Raises: AnotherDeviceError, and what asking once more raises.
+        """
+        for oid, before in list(self._watched.items()):
+            start = oid if pdu == GET else predecessor(oid)
+            if oid in found or (
+                start not in answered and not (pdu == GET and oid in self._not_by_get)
+            ):
+                continue  # there, or not asked, or the answer ended before
+            if before is None:
+                del self._watched[oid]
+            elif pdu == GET:  # agents are in use that GET does not give what GETNEXT does
+                self._not_by_get.add(oid)
+                once_more = await self._asker.ask(GETNEXT, [predecessor(oid)])
+                found |= {one.oid: one for one in once_more.varbinds if one.oid == oid}
+            if before is not None and oid not in found:
+                raise AnotherDeviceError(f"{self.name}: {oid} was there before, and is not now")
+        return found
+
+    def _compare(self, found: Mapping[str, Varbind]) -> None:
+        """Raises: AnotherDeviceError"""
+        for oid, now in found.items():
+            before = self._watched.get(oid)
+            if oid == SYS_UP_TIME:
+                at = asyncio.get_running_loop().time()
+                if before is not None:
+                    self._compare_uptime(before.value, now.value, at - self._came_at)
+                self._watched[oid], self._came_at = now, at
+            elif before is None or now.value != before.value or now.type != before.type:
+                raise AnotherDeviceError(
+                    f"{self.name}: another device answered before the read was finished"
+                )
 
     def _compare_uptime(self, before: Value, now: Value, elapsed_s: float) -> None:
         if not isinstance(before, int) or not isinstance(now, int):
