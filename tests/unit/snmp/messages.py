@@ -68,7 +68,7 @@ def _of_version(version: int) -> st.SearchStrategy[SnmpMessage]:
         request_id=st.integers(0, 2**31 - 1),
         error_status=st.integers(0, 5 if version == V1 else 18),
         error_index=st.integers(0, 2**31 - 1),
-        varbinds=st.lists(_varbinds(version), max_size=5),
+        varbinds=st.lists(_varbinds(version), max_size=3),
     )
 
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import random
-import time
-from contextlib import suppress
-
 import pytest
-from hypothesis import given, settings
 
-from shared.snmp import decoder
 from shared.snmp.port import Varbind
 from shared.snmp.wire import (
     FRESH_ID_MAX,
@@ -18,29 +12,14 @@ from shared.snmp.wire import (
     GETBULK,
     RESPONSE,
     V2C,
-    SnmpMessage,
     WireError,
     decode,
     encode,
     encode_request,
     fresh_id,
-    request_id_of,
     request_template,
 )
-from tests.unit.snmp.messages import messages
-from tests.unit.snmp.mutation import SYS_DESCR, datagrams, mutated, response
-from tests.unit.snmp.pysnmp_codec import decode_with_pysnmp, encode_with_pysnmp
-
-
-@settings(max_examples=1000, deadline=None, database=None)
-@given(messages)
-def test_our_codec_and_pysnmps_agree_both_ways(message: SnmpMessage) -> None:
-    ours = encode(message)
-
-    assert decode(ours) == message
-    assert request_id_of(ours) == message.request_id
-    assert decode_with_pysnmp(ours) == message
-    assert decode(encode_with_pysnmp(message)) == message
+from tests.unit.snmp.mutation import SYS_DESCR, response
 
 
 def test_a_request_is_the_octets_that_rfc_1157_gives() -> None:
@@ -165,13 +144,13 @@ def test_a_value_that_is_wrong_is_a_wire_error(value: str, short: bool) -> None:
 @pytest.mark.parametrize("version", [-1, 2, 3, 2**31 - 1])
 def test_other_versions_are_not_read(version: int) -> None:
     with pytest.raises(WireError, match="version"):
-        decode(encode(response()._replace(version=version)))
+        decode(encode(response(Varbind(SYS_DESCR, "Null", None))._replace(version=version)))
 
 
 @pytest.mark.parametrize("pdu", [0xA3, 0xA4, 0xA6, 0xA7, 0xA8, 0x30])
 def test_other_pdus_are_not_read(pdu: int) -> None:
     with pytest.raises(WireError, match="PDU"):
-        decode(encode(response()._replace(pdu=pdu)))
+        decode(encode(response(Varbind(SYS_DESCR, "Null", None))._replace(pdu=pdu)))
 
 
 def test_octets_after_the_message_are_not_let_pass() -> None:
@@ -236,38 +215,6 @@ def test_deep_nesting_costs_nothing() -> None:
 def test_what_the_wire_cannot_carry_is_not_encoded(varbind: Varbind) -> None:
     with pytest.raises(WireError):
         encode(response(varbind))
-
-
-def test_20_000_mutated_datagrams_raise_nothing_but_wire_errors() -> None:
-    dice = random.Random(20_000)
-    seeds = datagrams(dice)
-    began = time.process_time()
-    for _ in range(20_000):
-        with suppress(WireError):
-            decode(mutated(dice, dice.choice(seeds)))
-
-    assert time.process_time() - began < 20
-
-
-def test_a_datagram_says_the_same_at_first_sight_as_when_its_shapes_are_known() -> None:
-    dice = random.Random(10_000)
-    seeds = datagrams(dice)
-    spoilt = [mutated(dice, dice.choice(seeds)) for _ in range(10_000)]
-    known = [outcome(datagram) for datagram in [*seeds, *spoilt]]
-
-    strange = [outcome(datagram, forget=True) for datagram in [*seeds, *spoilt]]
-
-    assert known == strange
-    assert 100 < sum(read is not None for read in strange) < 9_900
-
-
-def outcome(datagram: bytes, *, forget: bool = False) -> SnmpMessage | None:
-    if forget:
-        decoder._shapes.clear()
-    try:
-        return decode(datagram)
-    except WireError:
-        return None
 
 
 def with_value(value: bytes, *, short: bool = True) -> bytes:
