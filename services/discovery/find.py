@@ -52,8 +52,13 @@ async def findings(
 
     async def judge_more(answer: Answer) -> None:
         async with slots:
-            credential = credentials[answer.credential]
-            found.put_nowait(await _asked_more(answer, client, credential, makers))
+            finding = await _asked_more(answer, client, credentials, makers)
+            for other in answer.others if finding.outcome == "answered" else ():
+                again = answer._replace(credential=other)
+                finding = await _asked_more(again, client, credentials, makers)
+                if finding.outcome != "answered":
+                    break
+            found.put_nowait(finding)
 
     judging = asyncio.create_task(judge_all())
     try:
@@ -72,8 +77,9 @@ def _judged(answer: Answer, makers: Makers) -> Finding | None:
 
 
 async def _asked_more(
-    answer: Answer, client: SnmpClient, credential: Credential, makers: Makers
+    answer: Answer, client: SnmpClient, credentials: Mapping[str, Credential], makers: Makers
 ) -> Finding:
+    credential = credentials[answer.credential]
     if answer.version == V1:
         credential = Credential(version="1", community=credential.community)
     session = client.session(answer.address, answer.port, credential)

@@ -16,6 +16,7 @@ from shared.targets import Addresses, HostName, TypedTarget, at_addresses, parse
 
 FoundBy = Literal["sweep", "known", "named"]
 SNMP_PORT = 161
+V3 = 3  # as the wire numbers it, RFC 3412 section 6
 _MOST_SPANS_NAMED = 200  # of one reason: a scope that is refused in ten thousand pieces
 
 
@@ -23,7 +24,7 @@ class Pass(NamedTuple):
     """One datagram to each address that is still silent."""
 
     credential: str  # its name
-    version: int  # V1 or V2C, as the wire numbers them
+    version: int  # V1, V2C or V3, as the wire numbers them; V3 asks for the engine alone
 
 
 class Known(NamedTuple):
@@ -231,23 +232,17 @@ class _Planner:
     def _passes(
         self, names: Sequence[str], found_by: FoundBy, known: Known | None
     ) -> tuple[Pass, ...]:
-        """In order: what a known device answered to, then v2c and v1 of each credential."""
-        passes: list[Pass] = []
-        for name in names:
-            credential = self.credentials.get(name)
-            if credential is None:
-                self._miss(
-                    f"credential {name}", "is not set at this site; pagetally credential add"
-                )
-            elif credential.version == "3":
-                self._miss(
-                    f"credential {name}",
-                    "is for SNMPv3, in which nothing is searched; pagetally probe reads with it",
-                )
-            elif credential.version == "1":
-                passes.append(Pass(name, V1))
-            else:
-                passes += [Pass(name, V2C), Pass(name, V1)]
+        """In order: what a known device answered to, then what each credential speaks.
+
+        What one datagram alone would ask for is asked twice, as one in twenty may be lost; v1 after
+        v2c is that already.
+        """
+        passes = [one for name in names for one in self._passes_of(name)]
+        engine = [one for one in passes if one.version == V3]
+        if len(engine) == 1:  # each v3 credential has the same question
+            passes += engine
+        elif len(passes) == 1:
+            passes *= 2
         remembered = known and Pass(known.credential, known.version)
         if remembered in passes:
             others = [one for one in passes if one != remembered]
@@ -255,6 +250,14 @@ class _Planner:
         elif passes and found_by != "sweep":
             passes += passes[:1] * (self.limits.tries - len(passes))
         return tuple(passes)
+
+    def _passes_of(self, name: str) -> list[Pass]:
+        credential = self.credentials.get(name)
+        if credential is None:
+            self._miss(f"credential {name}", "is not set at this site; pagetally credential add")
+            return []
+        versions = {"1": (V1,), "2c": (V2C, V1), "3": (V3,)}[credential.version]
+        return [Pass(name, version) for version in versions]
 
     def _why_unasked(self, names: Sequence[str]) -> str:
         if names:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from services.discovery.identify import FIRST_QUESTION, V1_QUESTION
 from services.discovery.pace import Pacer
-from services.discovery.plan import FoundBy, Group, Pass, Plan
+from services.discovery.plan import V3, FoundBy, Group, Pass, Plan
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import Credential
+from shared.snmp.engine import engine_answer, engine_question
 from shared.snmp.port import Traffic, Varbind
 from shared.snmp.receive_buffer import remarks
 from shared.snmp.udp import UdpSocket
@@ -28,7 +29,7 @@ Place = tuple[int, int]  # an address as its number, and a port
 
 
 class Answer(NamedTuple):
-    """The first answer of an address; `varbinds` is empty where it was an error."""
+    """The first answer of an address; `varbinds` is empty where it was an error, or of v3."""
 
     address: str
     port: int
@@ -36,6 +37,7 @@ class Answer(NamedTuple):
     credential: str
     version: int
     varbinds: tuple[Varbind, ...]
+    others: tuple[str, ...] = ()  # SNMPv3: credentials whose engine question was the same
 
 
 class Sweep:
@@ -76,19 +78,13 @@ class Sweep:
         self._last_asked: tuple[Group, int] | None = None  # by the first pass
         self._is_first_pass_over = False
         self._ids: dict[int, Pass] = {}
-        self._marks: list[bytes] = []  # the ids as they are in a datagram
+        self._marks: list[tuple[bytes, Pass]] = []  # the ids as they are in a datagram
         self._payloads: dict[Pass, bytes] = {}
         for one in {one for group in plan.groups for one in group.passes}:
             number = self._fresh_id()
             self._ids[number] = one
-            self._marks.append(number.to_bytes(4, "big"))
-            self._payloads[one] = encode_request(
-                one.version,
-                credentials[one.credential].community_octets,
-                GET,
-                number,
-                V1_QUESTION if one.version == V1 else FIRST_QUESTION,
-            )
+            self._marks.append((number.to_bytes(4, "big"), one))
+            self._payloads[one] = _question(one, credentials[one.credential], number)
 
     async def answers(self) -> AsyncGenerator[Answer, None]:
         udp = UdpSocket(self.ceiling, self._received)
@@ -186,20 +182,19 @@ class Sweep:
 
     def _received(self, payload: bytes, address: str, port: int) -> None:
         """Anybody may send anything: only what bears an id of ours is read to its end."""
-        if len(payload) > _LONGEST_ANSWER or not any(mark in payload for mark in self._marks):
+        asked = next((one for mark, one in self._marks if mark in payload), None)
+        if asked is None or len(payload) > _LONGEST_ANSWER:
             return
         try:
-            message = decode(payload)
+            number, varbinds = _read(payload, asked.version)
             at = number_of(address)
         except (WireError, ValueError):
             return
-        asked = self._ids.get(message.request_id)
         group = self.plan.group_of(at, port)
-        if not asked or not group or message.pdu != RESPONSE or at in self._done[port]:
+        if self._ids.get(number) is not asked or not group or at in self._done[port]:
             return
-        varbinds = () if message.error_status else tuple(message.varbinds[: len(FIRST_QUESTION)])
         self._queue.put_nowait(
-            Answer(address, port, group.found_by, asked.credential, asked.version, varbinds)
+            Answer(address, port, group.found_by, *asked, varbinds, _others(asked, group))
         )
         self._no_longer_silent(at, port)
 
@@ -215,6 +210,31 @@ class Sweep:
         while number in self._ids:
             number = secrets.randbits(30) | 1 << 30
         return number
+
+
+def _others(asked: Pass, group: Group) -> tuple[str, ...]:
+    if asked.version != V3:
+        return ()
+    names = [one.credential for one in group.passes if one.version == V3 and one != asked]
+    return tuple(dict.fromkeys(names))
+
+
+def _question(one: Pass, credential: Credential, number: int) -> bytes:
+    if one.version == V3:
+        return engine_question(number)
+    oids = V1_QUESTION if one.version == V1 else FIRST_QUESTION
+    return encode_request(one.version, credential.community_octets, GET, number, oids)
+
+
+def _read(payload: bytes, version: int) -> tuple[int, tuple[Varbind, ...]]:
+    """The id of an answer, and its rows; of an error there are none. Raises: WireError."""
+    if version == V3:
+        return engine_answer(payload).message_id, ()
+    message = decode(payload)
+    if message.pdu != RESPONSE:
+        raise WireError("a question where an answer belongs")
+    rows = () if message.error_status else message.varbinds[: len(FIRST_QUESTION)]
+    return message.request_id, tuple(rows)
 
 
 def spans_of(places: Iterable[Place]) -> list[tuple[Span, int]]:

@@ -1,0 +1,140 @@
+"""Ranges with an SNMPv3 credential: who is there is asked without a user and without a secret."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from ipaddress import ip_network
+
+from pydantic import SecretStr
+
+from services.discovery.plan import V3, Known, Limits, Pass, Plan, Wish, make_plan
+from services.discovery.sweep import Answer, Sweep
+from services.solo.simulator import SimulatedAgent, simulate
+from shared.ceiling import Ceiling
+from shared.credentials import PUBLIC, Credential
+from shared.messages import CredentialRange
+from shared.snmp.wire import V1, V2C
+from tests.peers.agent import _free_udp_port
+from tests.peers.crowd import Crowd
+from tests.peers.v3_agent import V3Agent, answering
+
+USER, PASSWORD = "the-meter-reader", "a-long-password"
+CREDENTIALS = {
+    name: Credential(
+        version="3",
+        user=SecretStr(USER),
+        auth="sha256",
+        auth_password=SecretStr(PASSWORD),
+        context="a-context",
+    )
+    for name in ("secure", "secure-too")
+} | {"public": PUBLIC, "old": Credential(version="1", community=SecretStr("o"))}
+CEILING = ip_network("127.9.0.0/16")
+
+
+def plan_of(port: int, *names: str, known: tuple[Known, ...] = ()) -> Plan:
+    return make_plan(
+        Wish(
+            kind="read" if known else "search",
+            segments=("127.9.3.1-127.9.3.4",),
+            credentials=(CredentialRange(range="127.9.0.0/16", credentials=list(names)),),
+            known=known,
+            port=port,
+        ),
+        resolved={},
+        ceiling=Ceiling((CEILING,), frozenset({port})),
+        credentials=CREDENTIALS,
+        limits=Limits(),
+    )
+
+
+def passes_of(*names: str) -> tuple[Pass, ...]:
+    [group] = plan_of(161, *names).groups
+    return group.passes
+
+
+async def answers_of(port: int, *names: str) -> tuple[Sweep, list[Answer]]:
+    sweep = Sweep(
+        plan_of(port, *names),
+        ceiling=Ceiling((CEILING,), frozenset({port})),
+        credentials=CREDENTIALS,
+        rate=0,
+        timeout_s=0.2,
+    )
+    async with aclosing(sweep.answers()) as answers:
+        return sweep, [answer async for answer in answers]
+
+
+async def test_an_engine_is_found_by_a_question_that_holds_no_user_and_no_secret() -> None:
+    port = _free_udp_port()
+    agent = V3Agent(CREDENTIALS["secure"], {})
+    async with answering(agent, "127.9.3.2", port):
+        sweep, [answer] = await answers_of(port, "secure")
+
+    assert answer == Answer("127.9.3.2", port, "sweep", "secure", V3, ())
+    [question] = agent.received
+    for secret in (USER, PASSWORD, "a-context", "public", "secure"):
+        assert secret.encode() not in question
+    assert sweep.traffic.packets_out == 4 + 3
+    assert sweep.traffic.bytes_out == 7 * (len(question) + 28)
+    assert sweep.datagrams_at_most() == (8, 8 * (len(question) + 28))
+
+
+async def test_a_device_of_v3_and_one_of_v2c_are_found_in_one_range() -> None:
+    port = _free_udp_port()
+    old = SimulatedAgent({"1.3.6.1.2.1.1.2.0": ("ObjectIdentifier", "1.3.6.1.4.1.1347.41")})
+    agent = V3Agent(CREDENTIALS["secure"], {})
+    async with answering(agent, "127.9.3.2", port), simulate({("127.9.3.3", port): old}):
+        _, answers = await answers_of(port, "secure", "public")
+
+    assert {(one.address, one.credential, one.version) for one in answers} == {
+        ("127.9.3.2", "secure", V3),
+        ("127.9.3.3", "public", V2C),
+    }
+
+
+async def test_an_engine_that_answers_may_have_each_of_the_users_set_for_its_range() -> None:
+    port = _free_udp_port()
+    agent = V3Agent(CREDENTIALS["secure"], {})
+    async with answering(agent, "127.9.3.2", port):
+        _, [answer] = await answers_of(port, "secure", "public", "secure-too")
+
+    assert (answer.credential, answer.others) == ("secure", ("secure-too",))
+    assert len(agent.received) == 1
+
+
+async def test_what_is_no_report_answers_no_engine_question() -> None:
+    port = _free_udp_port()
+    agent = V3Agent(CREDENTIALS["secure"], {}, misbehave="response_to_engine_question")
+    async with answering(agent, "127.9.3.2", port):
+        _, answers = await answers_of(port, "secure")
+
+    assert answers == []
+    assert len(agent.received) == 2
+
+
+async def test_no_community_is_sent_to_a_range_of_v3_alone() -> None:
+    async with Crowd(SimulatedAgent({})) as crowd:
+        _, answers = await answers_of(crowd.port, "secure")
+
+    assert answers == []
+    assert set(crowd.asked.values()) == {2}
+
+
+def test_what_one_datagram_alone_asks_for_is_asked_twice() -> None:
+    """With 5 % of datagrams lost, two passes are what finds 99 of 100."""
+    assert passes_of("secure") == (Pass("secure", V3),) * 2
+    assert passes_of("old") == (Pass("old", V1),) * 2
+    assert passes_of("secure", "secure-too") == (Pass("secure", V3), Pass("secure-too", V3))
+    assert passes_of("secure", "public") == (
+        Pass("secure", V3),
+        Pass("public", V2C),
+        Pass("public", V1),
+        Pass("secure", V3),
+    )
+
+
+def test_a_known_device_of_v3_is_asked_for_its_engine_as_often_as_any_other() -> None:
+    [group] = plan_of(161, "secure", known=(Known("127.9.3.2", 161, "secure", V3),)).groups
+
+    assert group.passes == (Pass("secure", V3),) * 3
