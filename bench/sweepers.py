@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.lan import NETWORK, FarDevices, Lan
-from bench.simulator import CountersFile
+from bench.simulator import Counted, CountersFile
 from services.discovery.identify import FIRST_QUESTION
 from shared.snmp.wire import GET, V2C, encode_request
 
 _HEADERS = 28  # IPv4 and UDP, octets a datagram
 _LONGEST_S = 60.0
+_REST_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ def onesixtyone() -> Sweeper | None:
 
 def sweep(sweeper: Sweeper, lan: Lan, devices: FarDevices) -> Swept:
     """Raises: RuntimeError, where the program fails or does not end."""
-    counters = CountersFile(devices.counters)
-    before = counters.read()
+    before = _settled(devices)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         command = lan.command(lan.near, *sweeper.command)
         began = time.perf_counter()
@@ -97,7 +97,7 @@ def sweep(sweeper: Sweeper, lan: Lan, devices: FarDevices) -> Swept:
         text = said.read()
     if status:
         raise RuntimeError(f"{sweeper.name} ended with {status}: {text[-300:]}")
-    asked = counters.read().since(before)
+    asked = _settled(devices).since(before)
     told = json.loads(text) if sweeper.tells_work else {}
     notes = list(told.get("remarks", ()))
     theirs = [asked.rx_pkts, asked.tx_pkts, asked.rx_bytes, asked.tx_bytes]
@@ -113,6 +113,16 @@ def sweep(sweeper: Sweeper, lan: Lan, devices: FarDevices) -> Swept:
         told.get("work_cpu_s", 0.0),
         tuple(notes),
     )
+
+
+def _settled(devices: FarDevices) -> Counted:
+    """The devices' counters when they rest: some have answers to give after who asked has left."""
+    counters = CountersFile(devices.counters)
+    last, now = None, counters.read()
+    while now != last:
+        time.sleep(_REST_S)
+        last, now = now, counters.read()
+    return now
 
 
 def _run(command: Sequence[str], output: int) -> tuple[int, float]:
