@@ -7,6 +7,7 @@ other, so that all see the same machine; what is told are the medians of the rou
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -40,6 +41,12 @@ Rounds = dict[Client, list[list[Pass]]]  # a client's passes, round by round
 
 
 async def run() -> None:
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > cores / 2:
+        print(
+            f"poll     load {load:.1f} on {cores} cores: clients of many threads get more of a busy"
+            " machine than those of one, and rates favour them"
+        )
     try:
         with Simulator(recording(), NETWORK) as simulator:
             rounds = await asyncio.to_thread(_rounds, simulator)
