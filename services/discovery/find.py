@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Literal, NamedTuple
 
-from services.discovery.identify import Evidence, Makers, ask_more, judge
+from services.discovery.identify import FIRST_QUESTION, Evidence, Makers, ask_more, judge
 from services.discovery.plan import FoundBy
 from services.discovery.sweep import Answer, Sweep
 from shared.credentials import Credential
@@ -85,6 +85,11 @@ async def _asked_more(
     session = client.session(answer.address, answer.port, credential)
     evidence = Evidence().with_varbinds(answer.varbinds)
     try:
+        if not answer.varbinds:
+            evidence = evidence.with_varbinds((await session.get(FIRST_QUESTION)).values())
+            verdict = judge(evidence, makers)
+            if verdict != "ask_more":
+                return _finding(verdict, answer, evidence)
         evidence = await ask_more(evidence, session)
     except SnmpError as error:
         return _finding("answered", answer, evidence, f"answered once, then: {error}")

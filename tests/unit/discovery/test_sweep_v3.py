@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing
 from ipaddress import ip_network
+from typing import cast
 
+import pytest
 from pydantic import SecretStr
 
+from services.discovery.find import findings
+from services.discovery.identify import load_makers
 from services.discovery.plan import V3, Known, Limits, Pass, Plan, Wish, make_plan
 from services.discovery.sweep import Answer, Sweep
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC, Credential
 from shared.messages import CredentialRange
+from shared.snmp.client import SnmpClient, WireSession
+from shared.snmp.port import Traffic, Value
+from shared.snmp.v3_ask import V3Asker
+from shared.snmp.v3_exchange import V3Exchange
 from shared.snmp.wire import V1, V2C
 from tests.peers.agent import _free_udp_port
 from tests.peers.crowd import Crowd
@@ -28,7 +37,11 @@ CREDENTIALS = {
         context="a-context",
     )
     for name in ("secure", "secure-too")
-} | {"public": PUBLIC, "old": Credential(version="1", community=SecretStr("o"))}
+} | {
+    "unknown": Credential(version="3", user=SecretStr("somebody-else")),
+    "public": PUBLIC,
+    "old": Credential(version="1", community=SecretStr("o")),
+}
 CEILING = ip_network("127.9.0.0/16")
 
 
@@ -53,14 +66,18 @@ def passes_of(*names: str) -> tuple[Pass, ...]:
     return group.passes
 
 
-async def answers_of(port: int, *names: str) -> tuple[Sweep, list[Answer]]:
-    sweep = Sweep(
+def sweep_of(port: int, *names: str) -> Sweep:
+    return Sweep(
         plan_of(port, *names),
         ceiling=Ceiling((CEILING,), frozenset({port})),
         credentials=CREDENTIALS,
         rate=0,
         timeout_s=0.2,
     )
+
+
+async def answers_of(port: int, *names: str) -> tuple[Sweep, list[Answer]]:
+    sweep = sweep_of(port, *names)
     async with aclosing(sweep.answers()) as answers:
         return sweep, [answer async for answer in answers]
 
@@ -119,6 +136,38 @@ async def test_no_community_is_sent_to_a_range_of_v3_alone() -> None:
 
     assert answers == []
     assert set(crowd.asked.values()) == {2}
+
+
+class V3Client:
+    """Sessions of SNMPv3, whatever the credential."""
+
+    def __init__(self, ceiling: Ceiling) -> None:
+        self._exchange = V3Exchange(ceiling, Traffic(), timeout_s=0.3, tries=2)
+
+    def session(self, address: str, port: int, credential: Credential) -> WireSession:
+        return WireSession(V3Asker(self._exchange, address, port, credential, deadline_s=5))
+
+
+@pytest.mark.parametrize("names", [("secure",), ("unknown", "secure"), ("unknown",)])
+async def test_an_engine_is_judged_by_what_it_tells_the_user_that_it_knows(
+    names: tuple[str, ...],
+) -> None:
+    port = _free_udp_port()
+    rows: Mapping[str, tuple[str, Value]] = {
+        "1.3.6.1.2.1.1.2.0": ("ObjectIdentifier", "1.3.6.1.4.1.1347.41")
+    }
+    sweep = sweep_of(port, *names)
+    client = cast(SnmpClient, V3Client(sweep.ceiling))
+    found = findings(sweep, client, CREDENTIALS, load_makers())
+    async with answering(V3Agent(CREDENTIALS["secure"], rows), "127.9.3.2", port), aclosing(found):
+        [finding] = [one async for one in found]
+
+    assert (finding.credential, finding.version) == (names[-1], V3)
+    if "secure" in names:
+        assert (finding.outcome, finding.evidence.object_id) == ("printing", "1.3.6.1.4.1.1347.41")
+    else:
+        assert finding.outcome == "answered"
+        assert finding.reason.startswith("answered once, then: 127.9.3.2")
 
 
 def test_what_one_datagram_alone_asks_for_is_asked_twice() -> None:
