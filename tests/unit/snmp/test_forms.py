@@ -160,9 +160,9 @@ def test_a_community_that_looks_like_a_pdu_is_a_community() -> None:
     assert decode(datagram).community == community + hidden
 
 
-@pytest.mark.parametrize("at", [0, 4, 5, 6, 7, 8, 15])
+@pytest.mark.parametrize("at", [0, 4, 5, 6, 7, 8, 15, 31])
 def test_another_octet_in_the_head_is_another_message(at: int) -> None:
-    """The tags and lengths of the message, version, community and PDU, and the version."""
+    """Tags and lengths of message, version, community, PDU and varbinds, and the version."""
     datagram = message(varbind(b"\x04\x02ab") * 8, outer="82", pdu="82", list_="82")
     assert datagram[at] in {0x30, 0x02, 0x01, 0x04, 0x06, RESPONSE}
     for octet in set(range(256)) - {datagram[at]}:
