@@ -144,6 +144,7 @@ async def _read_again(
     try:
         taken_at = await _get_planned(session, rows, plan.layout, now)
         rows.take_table(await session.walk(plan.layout.walks))
+        await session.confirm()
         choice = choose_profile(rows, profiles)
         decoded = decode(rows, choice, profiles, address)
     except (RowsChangedError, AnotherDeviceError, ErrorStatusError, MalformedAnswerError):
@@ -192,11 +193,13 @@ async def _read_in_full(
     session.expect(telling(rows))
     choice = choose_profile(rows, profiles)
     choice = await _tables(session, rows, choice, profiles, notes)
+    session.expect(telling(rows))
     await _ask_counters(session, rows, choice, notes)
     if not read_meters(rows, choice.profile).adds_up:
         # a page may have been printed between two answers
         await _ask_counters(session, rows, choice, notes)
     taken_at = now()
+    await session.confirm()
     decoded = decode(rows, choice, profiles, address)
     plan = None if notes else plan_of(rows, choice, decoded.device, session.manners)
     return DeviceRead(decoded, choice.profile.label, taken_at, notes, plan)

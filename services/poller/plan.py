@@ -25,6 +25,7 @@ from services.poller.mib import (
     LOCALIZATION_CHARSET,
     MARKER_COLUMNS,
     SUPPLY_COLUMNS,
+    SYS_NAME,
     SYS_OBJECT_ID,
     SYS_UP_TIME,
     SYSTEM,
@@ -39,7 +40,7 @@ from shared.snmp.wire import V1, encode_oid
 MAX_PLANS = 20_000
 _MAX_LAYOUTS = 2_000
 _ROOM = MESSAGE_OCTETS - 48  # beside a message's head
-_WATCHED = 56  # octets of what a session asks with each question
+_WATCHED = 80  # octets of what a session asks with each question
 
 Place = tuple[str, int, str]  # address, port and credential
 
@@ -112,7 +113,12 @@ def plan_of(rows: Rows, choice: Choice, device: DeviceIdentity, manners: Manners
         singles = {one: None for one in singles if one.there}
     gets = _datagrams(singles, manners.max_varbinds)
     alerts = [walk._replace(may_change=True) for walk in _tables(rows, ALERT_COLUMNS)]
-    walks = [*_tables(rows, SUPPLY_COLUMNS), *_tables(rows, (COLORANT_VALUE,)), *alerts]
+    walks = [
+        *_ends(rows, choice),
+        *_tables(rows, SUPPLY_COLUMNS),
+        *_tables(rows, (COLORANT_VALUE,)),
+        *alerts,
+    ]
     walks = list(_lightened(walks, gets[-1], rows, manners.max_varbinds))
     layout = Layout(
         gets=tuple(tuple(one.oid for one in datagram) for datagram in gets),
@@ -138,12 +144,14 @@ def _told_by(device: DeviceIdentity) -> tuple[str | None, ...]:
 
 
 def telling(rows: Rows) -> list[Varbind]:
-    """The rows that tell this device from others of its kind: serial number, else MAC."""
-    serials = list(rows.column(GENERAL_SERIAL).values())[:1]
-    interface = mac_interface(rows)
-    if serials or interface is None:
-        return serials
-    return [rows.column(IF_PHYS_ADDRESS)[interface.instance]]
+    """The rows that tell this device from others of its kind: serial number, and MAC or name."""
+    found = list(rows.column(GENERAL_SERIAL).values())[:1]
+    interface, name = mac_interface(rows), rows.one(SYS_NAME)
+    if interface is not None:
+        found.append(rows.column(IF_PHYS_ADDRESS)[interface.instance])
+    elif name is not None:
+        found.append(name)
+    return found
 
 
 def _config_changes(rows: Rows) -> int | None:
@@ -237,6 +245,13 @@ def _tables(rows: Rows, columns: Sequence[str]) -> list[Walk]:
         Walk(tuple(alike), octets=_row_octets(rows, alike), instances=instances)
         for instances, alike in groups.items()
     ]
+
+
+def _ends(rows: Rows, choice: Choice) -> Iterator[Walk]:
+    """That no row has come after those that count; they themselves are asked with the others."""
+    for column in dict.fromkeys(way.column for way in choice.profile.meter_rows if way.column):
+        last = next(reversed(list(rows.column(column))), "")
+        yield Walk((column,), after=last, instances=())
 
 
 def _row_octets(rows: Rows, columns: Sequence[str]) -> int:

@@ -102,6 +102,7 @@ class WireAsker:
         self._until: float | None = None  # the loop's time; set by the first question
         self._answers = 0
         self._fault: WireError | None = None  # since the last answer
+        self._stray = ""
         self._only_v1 = credential.version == "1"
         self._round_trip_s = 0.0
 
@@ -190,12 +191,14 @@ class WireAsker:
                     self._fault = None
                     return answer
                 self._fault = answer or self._fault
+                self._stray = waiting.stray or self._stray
         if self._fault:
             raise MalformedAnswerError(f"{self.name}: {self._fault}")
         self._left_s()
-        stray = f"; {waiting.stray}" if waiting.stray else ""
         tries = "1 try" if len(versions) == 1 else f"{len(versions)} tries"
-        raise NoAnswerError(f"{self.name}: no SNMP answer in {tries} of {timeout_s:.1f} s{stray}")
+        raise NoAnswerError(
+            f"{self.name}: no SNMP answer in {tries} of {timeout_s:.1f} s{self._strayed}"
+        )
 
     def _left_s(self) -> float:
         """Seconds until the session's end. Raises: MalformedAnswerError, NoAnswerError."""
@@ -206,11 +209,17 @@ class WireAsker:
         if self._fault:
             raise MalformedAnswerError(f"{self.name}: {self._fault}")
         if not self._answers:
-            raise NoAnswerError(f"{self.name}: no SNMP answer in {self.deadline_s:.1f} s")
+            raise NoAnswerError(
+                f"{self.name}: no SNMP answer in {self.deadline_s:.1f} s{self._strayed}"
+            )
         raise NoAnswerError(
             f"{self.name}: too slow: {self.deadline_s:.1f} s were over after "
-            f"{self._answers} answers"
+            f"{self._answers} answers{self._strayed}"
         )
+
+    @property
+    def _strayed(self) -> str:
+        return f"; {self._stray}" if self._stray else ""
 
 
 class _Asked(NamedTuple):

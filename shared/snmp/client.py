@@ -94,13 +94,21 @@ class WireSession:
 
     @manners.setter
     def manners(self, known: Manners) -> None:
-        self._asker.manners = replace(known)
+        # it may be another device by now: whether it answers GETBULK is found out again
+        self._asker.manners = replace(
+            known, takes_bulk=None if known.takes_bulk else known.takes_bulk
+        )
 
     def expect(self, varbinds: Iterable[Varbind]) -> None:
         """As the port's."""
         if self._watch is None:
             self._asker = self._watch = Watch(self._asker)
         self._watch.expect(varbinds)
+
+    async def confirm(self) -> None:
+        """As the port's."""
+        if self._watch is not None:
+            await self._watch.confirm()
 
     async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
         """As the port's; also raises OutsideCeilingError."""
@@ -116,7 +124,7 @@ class WireSession:
                 self.manners.take_fewer(len(asked) // 2)
                 continue
             except NoAnswerError:
-                if len(asked) <= USUAL_VARBINDS:
+                if len(asked) <= USUAL_VARBINDS or not self.traffic.packets_in:
                     raise
                 self.manners.take_fewer(USUAL_VARBINDS)
                 continue

@@ -118,6 +118,12 @@ class SnmpSession(Protocol):
         that has gone on, or AnotherDeviceError is raised.
         """
 
+    async def confirm(self) -> None:
+        """Asks for what is expected, where the last answer was too small to hold it.
+
+        Raises as `get`.
+        """
+
     async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
         """The instances that exist; one that the agent does not have is absent.
 

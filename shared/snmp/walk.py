@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from shared.snmp.ask import Asker, refuse_error
 from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME, TOO_BIG
+from shared.snmp.oids import order
 from shared.snmp.port import (
     USUAL_VARBINDS,
     ErrorStatusError,
@@ -74,7 +75,7 @@ class Walker:
         try:
             return await self._asker.ask(GETNEXT, known.starts)
         except NoAnswerError:
-            if len(known.starts) <= USUAL_VARBINDS:
+            if len(known.starts) <= USUAL_VARBINDS or not self._asker.traffic.packets_in:
                 raise
             self._manners.take_fewer(USUAL_VARBINDS)
             return None
@@ -179,7 +180,7 @@ class _Column:
         if not exists(varbind):
             self.end(name)
             return
-        if _order(oid) <= _order(self.last):
+        if order(oid) <= order(self.last):
             raise MalformedAnswerError(
                 f"{name}: the walk does not advance: {oid} came after {self.last}"
             )
@@ -271,7 +272,7 @@ class _Known(NamedTuple):
         if answer.error_status != NO_ERROR or len(oids) != len(self.starts):
             return False
         for at, prefix in self.ends:
-            goes_on = _order(oids[at]) > _order(self.starts[at])
+            goes_on = order(oids[at]) > order(self.starts[at])
             if (goes_on and not oids[at].startswith(prefix)) or not exists(answer.varbinds[at]):
                 oids[at] = ""
         return oids == self.oids
@@ -297,7 +298,7 @@ def _known(walks: tuple[Walk, ...]) -> _Known | None:
     for column in (column for walk in walks for column in _Table(walk).columns):
         rows = column.due[::-1] if column.due else []
         columns.append((column.oid, column.table.walk.instances or (), len(starts)))
-        asked = [column.oid, *rows] if column.leads else [column.oid, *rows[:-1]]
+        asked = [column.last, *rows] if column.leads else [column.last, *rows[:-1]]
         if column.ended:
             continue
         starts += asked
@@ -355,8 +356,3 @@ def _nothing_after(answer: SnmpMessage, start: str) -> SnmpMessage:
     """What v1 says with noSuchName, as v2c says it."""
     end = Varbind(start, "endOfMibView", None)
     return answer._replace(error_status=NO_ERROR, error_index=0, varbinds=[end])
-
-
-@lru_cache(maxsize=16_384)  # devices of one kind have the same rows
-def _order(oid: str) -> tuple[int, ...]:
-    return tuple(map(int, oid.split(".")))

@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from shared.snmp.ask import Asker
 from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME
-from shared.snmp.port import AnotherDeviceError, Manners, Value, Varbind
+from shared.snmp.oids import order, predecessor
+from shared.snmp.port import (
+    AnotherDeviceError,
+    MalformedAnswerError,
+    Manners,
+    Value,
+    Varbind,
+)
 from shared.snmp.wire import GET, GETBULK, GETNEXT, SnmpMessage, encode_oid, exists
 
 SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"  # RFC 3418, in 1/100 s
@@ -34,7 +41,8 @@ class Watch:
         self._watched: dict[str, Varbind | None] = {SYS_UP_TIME: None}  # as it came at first
         self._came_at = 0.0
         self._not_by_get: set[str] = set()
-        self._is_too_small = False
+        self._is_too_small = False  # to be asked for anything beside a question
+        self._unseen: set[str] = set()  # what the last answer did not hold of what is watched
 
     @property
     def manners(self) -> Manners:
@@ -93,19 +101,34 @@ class Watch:
                     for one in answer.varbinds
                     if one.oid in self._watched and exists(one)
                 }
-                if len(found) < len(self._watched):
+                self._unseen = self._watched.keys() - found
+                if self._unseen:
                     answered = [*asked, *oids][: len(answer.varbinds)]
+                    if pdu != GET:
+                        self._refuse_standing(answered, answer.varbinds)
                     found = await self._with_missing(pdu, answered, found)
                 self._compare(found)
                 return answer._replace(varbinds=answer.varbinds[len(extras) :])
 
     def _extras(self, pdu: int, oids: Sequence[str]) -> list[str]:
         """What is watched and not asked for anyway."""
-        if self._is_too_small or self.manners.max_varbinds < 2 * len(self._watched):
+        most = self.manners.max_varbinds
+        if self._is_too_small or most < 2:
             return []
+        watched = list(self._watched) if most >= 2 * len(self._watched) else [SYS_UP_TIME]
         if pdu == GET:
-            return [oid for oid in self._watched if oid not in oids and oid not in self._not_by_get]
-        return [oid for oid in self._watched if predecessor(oid) not in oids]
+            return [oid for oid in watched if oid not in oids and oid not in self._not_by_get]
+        return [oid for oid in watched if predecessor(oid) not in oids]
+
+    async def confirm(self) -> None:
+        """As SnmpSession.confirm."""
+        for oid in self._unseen & self._watched.keys():
+            answer = await self._asker.ask(GETNEXT, [predecessor(oid)])
+            found = {one.oid: one for one in answer.varbinds if one.oid == oid}
+            if not found and self._watched[oid] is not None:
+                raise self._is_gone(oid)
+            self._compare(found)
+        self._unseen = set()
 
     async def _with_missing(
         self, pdu: int, answered: Sequence[str], found: dict[str, Varbind]
@@ -127,8 +150,22 @@ class Watch:
                 once_more = await self._asker.ask(GETNEXT, [predecessor(oid)])
                 found |= {one.oid: one for one in once_more.varbinds if one.oid == oid}
             if before is not None and oid not in found:
-                raise AnotherDeviceError(f"{self.name}: {oid} was there before, and is not now")
+                raise self._is_gone(oid)
         return found
+
+    def _refuse_standing(self, starts: Sequence[str], varbinds: Sequence[Varbind]) -> None:
+        """Raises: MalformedAnswerError, where what came does not come after what was asked."""
+        for start, varbind in zip(starts, varbinds, strict=False):
+            if exists(varbind) and order(varbind.oid) <= order(start):
+                raise MalformedAnswerError(
+                    f"{self.name}: the walk does not advance: {varbind.oid} came after {start}"
+                )
+
+    def _is_gone(self, oid: str) -> AnotherDeviceError:
+        return AnotherDeviceError(
+            f"{self.name}: another device answered before the read was finished, or its agent "
+            f"fails: it no longer tells {oid}"
+        )
 
     def _compare(self, found: Mapping[str, Varbind]) -> None:
         """Raises: AnotherDeviceError"""
@@ -153,9 +190,3 @@ class Watch:
                 f"{self.name}: it was restarted or replaced while it was read: its sysUpTime went "
                 f"on by {gone_s:g} s in {elapsed_s:.1f} s"
             )
-
-
-def predecessor(oid: str) -> str:
-    """What GETNEXT is asked for, to be answered with `oid` where it exists."""
-    parent, _, last = oid.rpartition(".")
-    return f"{parent}.{int(last) - 1}" if last != "0" else parent

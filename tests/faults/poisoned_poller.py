@@ -12,8 +12,8 @@ from services.poller.main import main
 POISON = os.environ["POISON"]
 
 
-async def read_device(session: Any, profiles: Any, address: str, now: Any) -> Any:
-    device = await really_read(session, profiles, address, now)
+async def read_device(session: Any, profiles: Any, address: str, *more: Any) -> Any:
+    device = await really_read(session, profiles, address, *more)
     if address == POISON:
         os._exit(139)
     return device

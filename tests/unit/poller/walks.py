@@ -65,6 +65,9 @@ class WalkSession:
     def expect(self, varbinds: Iterable[Varbind]) -> None:
         """Compares nothing: what a device in memory tells is compared by whoever asks it."""
 
+    async def confirm(self) -> None:
+        pass
+
     async def table(
         self, columns: Sequence[str], *, max_rows: int = 1000
     ) -> Mapping[str, Mapping[str, Varbind]]:
