@@ -13,6 +13,7 @@ from shared.credentials import Credential
 from shared.snmp.ask import MAX_ANSWER_BYTES
 from shared.snmp.engine import engine_answer, engine_question
 from shared.snmp.port import (
+    AnotherDeviceError,
     MalformedAnswerError,
     Manners,
     NoAnswerError,
@@ -59,10 +60,6 @@ class CredentialRefusedError(SnmpError):
     """The device speaks SNMPv3, and does not answer to this credential."""
 
 
-class EngineChangedError(SnmpError):
-    """Another engine answers within a session: what came before is another device's."""
-
-
 class V3Asker:
     """The Asker of shared.snmp.ask in SNMPv3, until its time is over.
 
@@ -101,7 +98,7 @@ class V3Asker:
         max_repetitions: int = 0,
         tries: int | None = None,
     ) -> SnmpMessage:
-        """As Asker.ask; also raises CredentialRefusedError and EngineChangedError."""
+        """As Asker.ask; also raises CredentialRefusedError and AnotherDeviceError."""
         nulls = [Varbind(oid, "Null", None) for oid in oids]
         number = secrets.randbits(31)
         asked = SnmpMessage(V2C, b"", pdu, number, non_repeaters, max_repetitions, nulls)
@@ -206,7 +203,7 @@ class V3Asker:
         raise self._no_answer(question)
 
     def _heed(self, report: Opened, engine: Engine, heeded: set[str]) -> Engine:
-        """The engine to ask now. Raises: CredentialRefusedError, EngineChangedError."""
+        """The engine to ask now. Raises: CredentialRefusedError, AnotherDeviceError."""
         said = report.answer.varbinds[0].oid if report.answer.varbinds else "nothing"
         security = report.security
         if said in heeded or said not in {_NOT_IN_TIME_WINDOW, _UNKNOWN_ENGINE_ID}:
@@ -220,15 +217,17 @@ class V3Asker:
         return self._there(security.engine_id, security.boots, security.time)
 
     def _there(self, engine_id: bytes, boots: int, time: int) -> Engine:
-        """Raises: EngineChangedError."""
+        """Raises: AnotherDeviceError."""
         engine = Engine(engine_id, boots, time, self._now())
         self._exchange.remember(self._address, self._port, engine)
         self._refuse_another(engine)
         return engine
 
     def _refuse_another(self, engine: Engine) -> None:
+        """Raises: AnotherDeviceError, once: what is asked after it is the other's alone."""
         if self.engine_id not in {None, engine.id}:
-            raise EngineChangedError(
+            self.engine_id = None
+            raise AnotherDeviceError(
                 f"{self.name}: another SNMPv3 engine answers in the middle of the read; its board "
                 "was changed, or another device took the address: read it again"
             )

@@ -77,10 +77,12 @@ class V3Agent:
         self._report = report
         self._delay_s = delay_s
         self._keyring = Keyring()
+        self._arrived = asyncio.Event()
         self._began = time.monotonic() - 5000
 
     async def serve(self, datagram: bytes, send: asyncio.DatagramTransport, to: object) -> None:
         self.received.append(datagram)
+        self._arrived.set()
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         await asyncio.sleep(self._delay_s)
@@ -88,6 +90,12 @@ class V3Agent:
         self.open -= 1
         if answer:
             send.sendto(answer, to)  # type: ignore[arg-type]
+
+    async def next_question(self) -> bytes:
+        """The next that comes from now on."""
+        self._arrived.clear()
+        await self._arrived.wait()
+        return self.received[-1]
 
     def answer(self, datagram: bytes) -> bytes | None:
         message = read_message(datagram)

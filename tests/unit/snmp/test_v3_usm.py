@@ -12,9 +12,9 @@ from shared.credentials import Auth, Credential
 from shared.snmp.port import Varbind
 from shared.snmp.pysnmp_keys import Keyring, _hashed, _localised
 from shared.snmp.v3_message import AUTH, MAX_BOOTS, PRIV, read_message, read_pdu, read_scoped_pdu
-from shared.snmp.v3_usm import Engine, Seal
+from shared.snmp.v3_usm import Engine, RefusedAnswerError, Seal
 from shared.snmp.wire import GET, V2C, SnmpMessage, WireError
-from tests.peers.v3_agent import V3Agent
+from tests.peers.v3_agent import Misbehaviour, V3Agent
 from tests.unit.snmp.mutation import mutated
 
 NAME = "1.3.6.1.2.1.1.5.0"
@@ -90,6 +90,27 @@ def test_no_two_questions_are_encrypted_alike() -> None:
     sealed = {PAIRS["authPriv"].seal.sealed(QUESTION, 99, 0) for _ in range(50)}
 
     assert len({read_message(one).security.salt for one in sealed}) == 50
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "words"),
+    [
+        ("no_security", "of another security level"),
+        ("no_privacy", "of another security level"),
+        ("wrong_digest", "digest is wrong"),
+        ("no_digest", "digest is wrong"),
+        ("other_user", "of another engine or user"),
+        ("other_context", "in another context"),
+        ("other_request", "to another question"),
+        ("last_boots", "outside the engine's time window"),
+    ],
+)
+def test_an_answer_that_may_not_be_believed_is_refused(misbehave: Misbehaviour, words: str) -> None:
+    pair = Pair(SECRET)
+    pair.agent.misbehave = misbehave
+
+    with pytest.raises(RefusedAnswerError, match=words):
+        pair.seal.opened(pair.answer(), REQUEST_ID, 0)
 
 
 @pytest.mark.parametrize("level", ["authNoPriv", "authPriv"])
