@@ -144,9 +144,12 @@ def test_a_credential_that_cannot_be_used_is_told_by_its_name_and_without_a_secr
     assert not any(secret in str(told.value) for secret in SECRETS | {"public", "seven.7"})
 
 
-def test_no_secret_is_in_a_repr_or_in_the_error_of_a_credential_that_is_none() -> None:
+@pytest.mark.parametrize("password", ["short-7", ["short-7"]])
+def test_no_secret_is_in_a_repr_or_in_the_error_of_a_credential_that_is_none(
+    password: object,
+) -> None:
     with pytest.raises(ValidationError) as told:
-        Credential.model_validate(V3 | {"auth_password": "short-7"})
+        Credential.model_validate(V3 | {"auth_password": password})
 
     shown = repr(Credential.model_validate(V3)) + str(Credential.model_validate(V3))
     shown += str(told.value) + repr(told.value)

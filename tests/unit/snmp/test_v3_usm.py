@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from shared.credentials import Auth, Credential
 from shared.snmp.port import Varbind
 from shared.snmp.pysnmp_keys import Keyring, _hashed, _localised
-from shared.snmp.v3_message import AUTH, MAX_BOOTS, PRIV, read_message, read_pdu, read_scoped_pdu
+from shared.snmp.v3_message import (
+    AUTH,
+    MAX_BOOTS,
+    PRIV,
+    read_message,
+    read_pdu,
+    read_scoped_pdu,
+    write_message,
+)
 from shared.snmp.v3_usm import Engine, RefusedAnswerError, Seal
 from shared.snmp.wire import GET, V2C, SnmpMessage, WireError
 from tests.peers.v3_agent import Misbehaviour, V3Agent
@@ -111,6 +119,13 @@ def test_an_answer_that_may_not_be_believed_is_refused(misbehave: Misbehaviour, 
 
     with pytest.raises(RefusedAnswerError, match=words):
         pair.seal.opened(pair.answer(), REQUEST_ID, 0)
+
+
+def test_privacy_without_authentication_is_no_message() -> None:
+    message = read_message(ANSWERS["authPriv"])
+
+    with pytest.raises(WireError, match="privacy without authentication"):
+        read_message(write_message(99, PRIV, message.security, message.body))
 
 
 @pytest.mark.parametrize("level", ["authNoPriv", "authPriv"])
