@@ -121,6 +121,14 @@ def test_an_answer_that_may_not_be_believed_is_refused(misbehave: Misbehaviour, 
         pair.seal.opened(pair.answer(), REQUEST_ID, 0)
 
 
+def test_a_user_without_a_password_believes_no_digest() -> None:
+    message = read_message(ANSWERS["noAuthNoPriv"])
+    signed = write_message(99, AUTH, message.security._replace(digest=b"x" * 12), message.body)
+
+    with pytest.raises(RefusedAnswerError, match="digest is wrong"):
+        PAIRS["noAuthNoPriv"].seal.opened(signed, REQUEST_ID, 0)
+
+
 def test_privacy_without_authentication_is_no_message() -> None:
     message = read_message(ANSWERS["authPriv"])
 
