@@ -4,7 +4,7 @@ SERVICES := discovery poller uploader ingest reporter console
 PRODUCT := $(foreach s,$(SERVICES) solo embedded,--extra $(s))
 COMPILE := uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet
 
-.PHONY: test lint types slim bench lock faults
+.PHONY: test lint types slim bench lock faults compiled compiled-test
 
 test:
 	./pagetally test
@@ -20,6 +20,12 @@ slim:  ## each service's unit tests in an environment of its own extra
 
 faults:
 	./pagetally test --faults
+
+compiled:  ## a copy whose SNMP codec is compiled: run it with PYTHONPATH=var/compiled
+	$(PY) deploy/compile.py var/compiled
+
+compiled-test:  ## the codec's tests on such a copy
+	./pagetally test --compiled
 
 bench:
 	PYTHONPATH=. $(PY) -P -m bench

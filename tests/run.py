@@ -1,7 +1,8 @@
 """`./pagetally test`: the peers that the tests need, then the tests.
 
 Options before pytest's own: --checks (lint, types, import contracts first), --slim (each service's
-unit tests in an environment of its own extra), --faults (the long fault matrix).
+unit tests in an environment of its own extra), --faults (the long fault matrix), --compiled (the
+codec's tests on a compiled copy).
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +30,11 @@ PEERS = {
     "/usr/bin/git": "git",
 }
 
+COMPILERS = {
+    "/usr/bin/gcc": "gcc",
+    f"{sysconfig.get_path('include')}/Python.h": "python3-dev",
+}
+
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 package = importlib.import_module(sys.argv[1])
@@ -38,7 +46,10 @@ for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
 def main(arguments: list[str]) -> int:
     if "--slim" in arguments:
         return slim()
-    install_peers()
+    if "--compiled" in arguments:
+        arguments.remove("--compiled")
+        return compiled(arguments)
+    install_peers(PEERS)
     if "--checks" in arguments:
         arguments.remove("--checks")
         if checks() != 0:
@@ -53,9 +64,23 @@ def main(arguments: list[str]) -> int:
     return run(sys.executable, "-m", "pytest", *selection, *arguments)
 
 
-def install_peers() -> None:
+def compiled(options: list[str]) -> int:
+    """Builds var/compiled, and runs the codec's tests on it."""
+    install_peers(COMPILERS)
+    folder = ROOT / "var" / "compiled"
+    if run(sys.executable, "deploy/compile.py", str(folder)) != 0:
+        return 1
+    tests = folder / "tests"
+    if not tests.is_symlink():
+        tests.symlink_to(ROOT / "tests")
+    os.environ.update(PAGETALLY_COMPILED="yes", PYTHONPATH=str(folder))
+    pytest = (sys.executable, "-P", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"))
+    return run(*pytest, "--rootdir=.", "tests/unit/snmp", *options, folder=folder)
+
+
+def install_peers(peers: Mapping[str, str]) -> None:
     """Installs what is missing, as root on Debian or Ubuntu; else says what is left out."""
-    missing = [package for path, package in PEERS.items() if not Path(path).exists()]
+    missing = [package for path, package in peers.items() if not Path(path).exists()]
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -129,8 +154,8 @@ def fits_its_extra(service: str) -> bool:
         )
 
 
-def run(*command: str) -> int:
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+def run(*command: str, folder: Path = ROOT) -> int:
+    return subprocess.run(command, cwd=folder, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from tests.unit.snmp.messages import messages
 from tests.unit.snmp.mutation import response
 from tests.unit.snmp.pysnmp_codec import decode_with_pysnmp, encode_with_pysnmp
 
-RECORDINGS = Path(__file__).parents[4] / "shared" / "recordings"
+RECORDINGS = Path(__file__).resolve().parents[4] / "shared" / "recordings"
 MESSAGES = 10_000
 AT_ONCE = 10  # drawn together: a draw of its own for each takes twice the time
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from shared.snmp import decoder
 from shared.snmp.port import Varbind
 from shared.snmp.wire import (
     FRESH_ID_MAX,
@@ -20,6 +23,12 @@ from shared.snmp.wire import (
     request_template,
 )
 from tests.unit.snmp.mutation import SYS_DESCR, response
+
+
+def test_the_codec_under_test_is_the_one_that_was_asked_for() -> None:
+    compiled = os.environ.get("PAGETALLY_COMPILED") == "yes"
+
+    assert decoder.__file__.endswith(".so" if compiled else ".py")
 
 
 def test_a_request_is_the_octets_that_rfc_1157_gives() -> None:
