@@ -24,9 +24,10 @@ from shared.snmp.port import (
 from shared.snmp.pysnmp_keys import DIGEST_OCTETS
 from shared.snmp.v3_exchange import Question, V3Exchange
 from shared.snmp.v3_usm import Engine, Opened, RefusedAnswerError, Seal
-from shared.snmp.wire import V2C, SnmpMessage, WireError
+from shared.snmp.wire import GETBULK, V2C, SnmpMessage, WireError
 
 _HEAD_OCTETS = 110  # of an encrypted answer, beside names, digest and varbinds
+_BRIEF = 5  # varbinds of a first question's last try
 _AUTHORIZATION_ERROR = 16
 _USM = "1.3.6.1.6.3.15.1.1."  # usmStats, RFC 3414 section 5
 _NOT_IN_TIME_WINDOW, _UNKNOWN_ENGINE_ID = f"{_USM}2.0", f"{_USM}4.0"
@@ -139,6 +140,8 @@ class V3Asker:
         fault: WireError | None = None
         left = tries
         while left:
+            if left == 1 < tries and not self._answers:
+                asked = self._brief(asked)
             came = await self._once(question, asked, engine)
             if isinstance(came, Opened) and not came.is_report:
                 self.engine_id = engine.id
@@ -161,6 +164,13 @@ class V3Asker:
                 f"user{self._tried(question, tries)}; check {hint}"
             )
         raise self._no_answer(question)
+
+    def _brief(self, asked: SnmpMessage) -> SnmpMessage:
+        """Fewer of it, as some devices answer nothing to a long question."""
+        if asked.pdu == GETBULK or len(asked.varbinds) <= _BRIEF:
+            return asked
+        self.manners.take_fewer(_BRIEF)
+        return asked._replace(varbinds=asked.varbinds[:_BRIEF])
 
     async def _once(
         self, question: Question, asked: SnmpMessage, engine: Engine

@@ -453,6 +453,13 @@ async def test_a_device_that_was_known_and_is_silent_now_is_no_wrong_credential(
             await made.name(SIMULATED)
 
 
+async def test_a_device_that_answers_nothing_to_a_long_question_is_asked_a_short_one() -> None:
+    async with simulated("silent_to_many", timeout_s=0.5) as (made, _):
+        found = await made.session(SIMULATED).get([f"{SYS}.{row}.0" for row in range(1, 13)])
+
+    assert set(found) == {NAME}
+
+
 async def test_a_slow_device_costs_no_more_than_the_deadline() -> None:
     async with simulated(delay_s=0.1) as (made, _):
         session = made.session(SIMULATED, deadline_s=0.7)

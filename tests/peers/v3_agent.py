@@ -36,6 +36,7 @@ Misbehaviour = Literal[
     "",
     "gone",
     "silent",  # to all but the engine question
+    "silent_to_many",  # to more than five varbinds
     "no_security",  # answers what was asked as noAuthNoPriv
     "no_privacy",  # answers what was asked as authNoPriv
     "wrong_digest",
@@ -117,12 +118,14 @@ class V3Agent:
             return self._reported(message, self._report, 0)
         return self._answered(message)
 
-    def _answered(self, message: V3Message) -> bytes:
+    def _answered(self, message: V3Message) -> bytes | None:
         security, body = message.security, message.body
         if message.flags & PRIV:
             keys = self._keyring.keys(self._credential, self.engine_id)
             body = keys.decrypt(body, security.boots, security.time, security.salt)
         asked = decode(_tlv(0x30, _V2C_HEAD + read_scoped_pdu(body).pdu))
+        if self.misbehave == "silent_to_many" and len(asked.varbinds) > 5:
+            return None
         found = [
             Varbind(one.oid, *self._rows.get(one.oid, ("noSuchObject", None)))
             for one in asked.varbinds
