@@ -14,7 +14,10 @@ from bench.sweepers import Sweeper, Swept, onesixtyone, ours, sweep, zmap
 
 ROUNDS = 3
 MOST_CPU_US = 12.0  # an address
-ONESIXTYONE_WAITS_S = 5.0  # after its last datagram, whatever it is told
+BARS = {  # by peer: what is told, and the least times its rate
+    "zmap": ("times zmap's rate", 0.8),
+    "onesixtyone": ("times onesixtyone's rate, 5 s of whose time are a fixed wait", 3.0),
+}
 
 Rounds = dict[Sweeper, list[Swept]]
 
@@ -66,13 +69,10 @@ def _line(name: str, sweeper: Sweeper, rounds: Sequence[Swept], alive: int) -> s
 
 def _tell_bars(name: str, mine: Sequence[Swept], alive: int, rounds: Rounds) -> None:
     for peer, theirs in rounds.items() if alive < SIZE else ():
-        kind = peer.name.partition(" ")[0]
-        if kind == "zmap":
-            _tell(name, "times zmap's rate", 0.8, _rates(mine, theirs, lambda s: s.seconds))
-            _tell(name, "times zmap's rate, once started", 0.8, _rates(mine, theirs, _worked))
-        if kind == "onesixtyone":
-            what = f"times onesixtyone's rate, {ONESIXTYONE_WAITS_S:g} s of whose are a fixed wait"
-            _tell(name, what, 3, _rates(mine, theirs, lambda s: s.seconds))
+        what, bar = BARS.get(peer.name.partition(" ")[0], ("", 0.0))
+        if what:
+            _tell(name, what, bar, _rates(mine, theirs, lambda s: s.seconds))
+            _tell(name, f"{what}; ours once started", bar, _rates(mine, theirs, _worked))
     _tell(name, "of those alive are found", 1, min(swept.found for swept in mine) / alive)
     asked = max(swept.asked for swept in mine)
     held = "held" if asked == SIZE else "MISSED"
