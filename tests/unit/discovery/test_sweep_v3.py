@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from contextlib import aclosing
 from ipaddress import ip_network
@@ -187,3 +188,28 @@ def test_a_known_device_of_v3_is_asked_for_its_engine_as_often_as_any_other() ->
     [group] = plan_of(161, "secure", known=(Known("127.9.3.2", 161, "secure", V3),)).groups
 
     assert group.passes == (Pass("secure", V3),) * 3
+
+
+@pytest.mark.parametrize("name", ["secure", "public"])
+async def test_whatever_octets_come_with_an_id_of_the_sweep_nothing_but_answers_comes_of_it(
+    name: str,
+) -> None:
+    sweep = sweep_of(161, name)
+    [question, *_] = sweep._payloads.values()
+    agent = V3Agent(CREDENTIALS[name], {}) if name == "secure" else SimulatedAgent({})
+    answer = (
+        agent.answer(question) if isinstance(agent, V3Agent) else agent.answer(question, ("", 0))
+    )
+    assert answer
+    dice = random.Random(name)
+    for _ in range(3000):
+        octets = bytearray(answer)
+        for _ in range(dice.randint(1, 4)):
+            octets[dice.randrange(len(octets))] = dice.choice((0, 1, 0x7F, 0x80, 0xFF, *octets))
+        sweep._received(bytes(octets[: dice.randint(20, len(octets))]), "127.9.3.1", 161)
+        sweep._done.clear()
+    sweep._received(answer, "127.9.3.2", 161)
+
+    came = [sweep._queue.get_nowait() for _ in range(sweep._queue.qsize())]
+    assert came[-1] is not None and came[-1].address == "127.9.3.2"
+    assert {one.address for one in came[:-1] if one} <= {"127.9.3.1"}
