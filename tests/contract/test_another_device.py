@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 
 from services.solo.simulator import Rows, SimulatedAgent, simulate
+from shared.credentials import Credential, save_credential
 from shared.messages import ReadFailed
 from tests.contract.device_pairs import CHANGED, COLOUR, OTHERS, SILENT_ABOUT_SERIAL
 from tests.contract.polled import Outcome, Poller, running_poller, said
@@ -90,7 +92,10 @@ class Arena:
 async def arena(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Arena]:
     port = free_udp_port()
     addresses = (str(ip_address("127.64.0.1") + number) for number in count())
-    async with running_poller(port, tmp_path_factory.mktemp("poller")) as poller:
+    folder = tmp_path_factory.mktemp("poller")
+    v1 = Credential(version="1", community=SecretStr("public"))
+    save_credential(folder / "credentials.json", "v1", v1)
+    async with running_poller(port, folder) as poller:
         yield Arena(poller, port, addresses)
 
 
@@ -113,6 +118,20 @@ async def test_between_two_reads(
         found.append(said(await arena.poller.read(address)))
 
     assert found == [first, first, second, second, first]
+
+
+async def test_a_v1_device_that_tells_of_new_rows_is_read_with_them(
+    arena: Arena, devices: AsyncExitStack
+) -> None:
+    """In v1 a row that was absent is not asked for again, as it would spoil its whole question."""
+    pair = CHANGED["a maker's counter more, told"]
+    trial = Trial(arena, devices, *pair)
+    agent, address = await trial.put(v1_only=True)
+    await arena.poller.read(address, "v1")
+
+    agent.load(pair[1])
+
+    assert said(await arena.poller.read(address, "v1")) == (await trial.clean())[1]
 
 
 async def test_a_device_that_was_restarted_is_read_once_it_answers(
