@@ -114,6 +114,4 @@ def _header(octets: bytes, at: int) -> tuple[int, int, int]:
     size = length & 0x7F
     if size > 8:
         raise WireError(f"octet {at}: a length in {size} octets")
-    if octets[at : at + size][-1:] == b"":
-        raise IndexError
     return tag, at + size, int.from_bytes(octets[at : at + size], "big")

@@ -109,12 +109,13 @@ def _decode_oid(content: bytes) -> str:
     numbers: list[int] = []
     number = 0
     for octet in content:
-        if octet == 0x80 and not number:
-            raise WireError("an OID with a number that begins with 0x80")  # X.690 section 8.19.2
-        number = number << 7 | octet & 0x7F
-        if not octet & 0x80:
-            numbers.append(number)
+        if octet < 0x80:
+            numbers.append(number << 7 | octet)
             number = 0
+        elif octet == 0x80 and not number:
+            raise WireError("an OID with a number that begins with 0x80")  # X.690 section 8.19.2
+        else:
+            number = number << 7 | octet & 0x7F
     first = min(numbers[0] // 40, 2)
     numbers[:1] = [first, numbers[0] - 40 * first]
     if len(numbers) > MAX_SUBIDENTIFIERS or max(numbers) > MAX_SUBIDENTIFIER:
