@@ -25,7 +25,7 @@ from shared.credentials import PUBLIC, Credential, CredentialError, load_credent
 from shared.messages import MeterRead, SnmpTarget, SupplyLevel, order_id
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
-from shared.snmp.port import NoAnswerError
+from shared.snmp.port import CredentialRefusedError, NoAnswerError
 
 AT_ONCE = 16
 
@@ -173,13 +173,16 @@ async def _probe(
     profiles: Profiles,
     settings: PollerSettings,
 ) -> Probed:
-    silence = ""
+    silence = refusal = ""
     for name, credential in credentials:
         session = client.session(target.snmp, target.port, credential, deadline_s=settings.read_s)
         try:
             device = await read_device(session, profiles, target.snmp, utc_now)
         except NoAnswerError as error:
             silence = f"{error}, asked with {name}; is SNMP v1 or v2c enabled?"
+            continue
+        except CredentialRefusedError as error:
+            refusal = f"{error}, asked with {name}"
             continue
         except OutsideCeilingError as error:
             return Probed(target, "no_answer", f"not asked: {error}")
@@ -191,7 +194,7 @@ async def _probe(
         order = order_id(round_id, target)
         read = device.message(order, round_id, "probe", target, session.traffic)
         return Probed(target, "read", read=read)
-    return Probed(target, "no_answer", silence)
+    return Probed(target, "unreadable" if refusal else "no_answer", refusal or silence)
 
 
 def as_line(probed: Probed) -> str:

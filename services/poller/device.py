@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -20,6 +20,7 @@ from services.poller.mib import (
     GENERAL_CONFIG_CHANGES,
     GENERAL_SERIAL,
     HR_DEVICE_DESCR,
+    IF_PHYS_ADDRESS,
     MARKER_COLUMNS,
     SYS_DESCR,
     SYS_OBJECT_ID,
@@ -40,6 +41,7 @@ from services.poller.rows import Rows
 from shared.messages import MeterRead, SnmpTarget
 from shared.snmp.port import (
     AnotherDeviceError,
+    CredentialRefusedError,
     ErrorStatusError,
     MalformedAnswerError,
     NoAnswerError,
@@ -108,7 +110,8 @@ async def read_device(
         plan: of the last read. Where the device is another, was restarted or configured anew, or
             has other rows, it is read in full.
 
-    Raises: NoAnswerError where it never answered; NotAPrinterError; NotReadableError.
+    Raises: NoAnswerError where it never answered; CredentialRefusedError; NotAPrinterError;
+        NotReadableError.
     """
     rows = Rows()
     try:
@@ -123,6 +126,8 @@ async def read_device(
         if session.traffic.packets_in == 0:
             raise
         raise NotReadableError(f"broke off: {error}{_what_came(rows)}") from error
+    except CredentialRefusedError:
+        raise
     except AnotherDeviceError as error:
         raise NotReadableError(f"broke off: {error}") from error
     except SnmpError as error:
@@ -188,13 +193,16 @@ async def _read_in_full(
     session.expect(())
     await _walk(session, rows, FIRST, notes)
     rows.single_out(SYSTEM)
-    if not rows.one(SYS_OBJECT_ID) and not rows.one(SYS_DESCR):
-        rows.take(await _get(session, SYSTEM, notes))
     session.expect(telling(rows))
     choice = choose_profile(rows, profiles)
     choice = await _tables(session, rows, choice, profiles, notes)
     session.expect(telling(rows))
     await _ask_counters(session, rows, choice, notes)
+    by_get = choose_profile(rows, profiles)
+    if by_get.profile != choice.profile:  # some agents give GET what they do not give GETNEXT
+        choice = by_get
+        await _walk(session, rows, of_profile(rows, choice), notes)
+        await _ask_counters(session, rows, choice, notes)
     if not read_meters(rows, choice.profile).adds_up:
         # a page may have been printed between two answers
         await _ask_counters(session, rows, choice, notes)
@@ -221,7 +229,7 @@ async def _tables(
     rows.single_out(tell_tales)
     choice = choose_profile(rows, profiles)
     if not prints(rows, choice) and tell_tales:
-        rows.take(await _get(session, tell_tales, notes))
+        rows.take(await _get(session, [*SYSTEM, *tell_tales], notes))
         choice = choose_profile(rows, profiles)
     await _walk(session, rows, every_hr_device(rows), notes)
     if not prints(rows, choice):
@@ -279,24 +287,23 @@ async def _walk(session: SnmpSession, rows: Rows, walks: Sequence[Walk], notes: 
 
 async def _ask_counters(session: SnmpSession, rows: Rows, choice: Choice, notes: list[str]) -> None:
     """Raises: NotReadableError, where it is no longer the device that was asked at first."""
-    columns = dict.fromkeys(
-        [
-            GENERAL_SERIAL,
-            GENERAL_CONFIG_CHANGES,
-            *(way.column for way in choice.profile.meter_rows if way.column),
-        ]
-    )
-    walked = {
-        cell.oid: (cell.oid, column, at)
-        for column in columns
-        for at, cell in rows.column(column).items()
-    }
+    counted = (way.column for way in choice.profile.meter_rows if way.column)
+    walked = _places(rows, dict.fromkeys((GENERAL_SERIAL, GENERAL_CONFIG_CHANGES, *counted)))
     single = [oid for way in choice.profile.meter_rows for oid in way.oids]
     told = [SYS_UP_TIME, SYS_OBJECT_ID, *(varbind.oid for varbind in telling(rows))]
     asked = [*told, *walked, *single, *identity_oids(rows, choice)]
     came = await _get(session, list(dict.fromkeys(asked))[:MAX_LAST], notes)
     _same_device(rows, came)
-    rows.take_places(came, walked.values())
+    rows.take_places(came, (walked | _places(rows, [IF_PHYS_ADDRESS])).values())
+
+
+def _places(rows: Rows, columns: Iterable[str]) -> dict[str, tuple[str, str, str]]:
+    """OID -> OID, column and instance."""
+    return {
+        cell.oid: (cell.oid, column, at)
+        for column in columns
+        for at, cell in rows.column(column).items()
+    }
 
 
 def _same_device(rows: Rows, came: Mapping[str, Varbind]) -> None:

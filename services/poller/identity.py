@@ -136,13 +136,6 @@ def identity_oids(rows: Rows, choice: Choice) -> list[str]:
     return [oid for oid in dict.fromkeys(wanted) if rows.one(oid) is None]
 
 
-def identity_places(choice: Choice) -> list[str]:
-    """The single instances that can tell something of the device."""
-    return [
-        place.oid for places in choice.profile.identity.values() for place in places if place.oid
-    ]
-
-
 class _Finder:
     """Looks at the places of an identity field in their order."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from services.poller.identity import identity_places, mac_interface, printer_index
+from services.poller.identity import mac_interface, printer_index
 from services.poller.mib import (
     ALERT_COLUMNS,
     COLORANT_VALUE,
@@ -28,10 +28,10 @@ from services.poller.mib import (
     SYS_NAME,
     SYS_OBJECT_ID,
     SYS_UP_TIME,
-    SYSTEM,
 )
 from services.poller.recognise import Choice
 from services.poller.rows import Rows, integer
+from services.poller.text import serial_or_none
 from shared.messages import DeviceIdentity
 from shared.snmp.port import Manners, Varbind, Walk
 from shared.snmp.walk import MESSAGE_OCTETS
@@ -40,7 +40,7 @@ from shared.snmp.wire import V1, encode_oid
 MAX_PLANS = 20_000
 _MAX_LAYOUTS = 2_000
 _ROOM = MESSAGE_OCTETS - 48  # beside a message's head
-_WATCHED = 80  # octets of what a session asks with each question
+_WATCHED = 60  # octets of what a session asks with each question
 
 Place = tuple[str, int, str]  # address, port and credential
 
@@ -108,7 +108,7 @@ class Plans:
 
 def plan_of(rows: Rows, choice: Choice, device: DeviceIdentity, manners: Manners) -> Plan:
     """How to ask next time for all of `rows`."""
-    singles = dict.fromkeys([*_told_and_counted(rows, choice), *_besides(rows, choice)])
+    singles = dict.fromkeys([*_told_and_counted(rows, choice), *_besides(rows)])
     if manners.version == V1:  # which refuses a whole question for one absent instance
         singles = {one: None for one in singles if one.there}
     gets = _datagrams(singles, manners.max_varbinds)
@@ -144,14 +144,14 @@ def _told_by(device: DeviceIdentity) -> tuple[str | None, ...]:
 
 
 def telling(rows: Rows) -> list[Varbind]:
-    """The rows that tell this device from others of its kind: serial number, and MAC or name."""
-    found = list(rows.column(GENERAL_SERIAL).values())[:1]
+    """What tells this device from others of its kind: its serial number, else MAC, else name."""
+    serials = list(rows.column(GENERAL_SERIAL).values())[:1]
+    if serials and serial_or_none(rows.as_text(serials[0]), None, None):
+        return serials
     interface, name = mac_interface(rows), rows.one(SYS_NAME)
     if interface is not None:
-        found.append(rows.column(IF_PHYS_ADDRESS)[interface.instance])
-    elif name is not None:
-        found.append(name)
-    return found
+        return [*serials, rows.column(IF_PHYS_ADDRESS)[interface.instance]]
+    return serials if name is None else [*serials, name]
 
 
 def _config_changes(rows: Rows) -> int | None:
@@ -185,15 +185,14 @@ def _told_and_counted(rows: Rows, choice: Choice) -> Iterator[_Single]:
     yield from (_instance(rows, oid) for way in ways for oid in way.oids)
 
 
-def _besides(rows: Rows, choice: Choice) -> Iterator[_Single]:
+def _besides(rows: Rows) -> Iterator[_Single]:
     """All else that is no table of supplies or alerts."""
     index = printer_index(rows)
     printer = [index] if index else []
-    yield from (_instance(rows, oid) for oid in SYSTEM)
     yield from _cells(rows, (*MARKER_COLUMNS, *GENERAL_COLUMNS))
     yield from _cells(rows, (*HR_COLUMNS, *HR_PRINTER_COLUMNS), printer)
     yield from _cells(rows, (LOCALIZATION_CHARSET,), rows.charset_in_use)
-    yield from (_instance(rows, oid) for oid in identity_places(choice) if rows.one(oid))
+    yield from (_instance(rows, oid) for oid in rows.scalars)
 
 
 def _instance(rows: Rows, oid: str) -> _Single:

@@ -87,7 +87,7 @@ def every_hr_device(rows: Rows) -> list[Walk]:
 def one(oid: str) -> Walk:
     """One instance, asked for by what comes before it."""
     column, _, last = oid.rpartition(".")
-    return Walk((column,), octets=40, after=_before(int(last)), max_rows=1)
+    return Walk((column,), octets=20, after=_before(int(last)), max_rows=1)
 
 
 def _of_index(rows: Rows) -> list[Walk]:

@@ -15,7 +15,7 @@ from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import Credential, CredentialError
 from shared.messages import DeviceFound, Message, ReadFailed, SnmpTarget
-from shared.snmp.port import NoAnswerError, SnmpSession
+from shared.snmp.port import CredentialRefusedError, NoAnswerError, SnmpSession
 
 MAX_ENDS = 10  # so often may an order have ended the poller that read it
 
@@ -68,7 +68,7 @@ async def read(
         return failed("no_answer", error)
     except NotAPrinterError as error:
         return failed("not_a_printer", error)
-    except NotReadableError as error:
+    except (NotReadableError, CredentialRefusedError) as error:
         return failed("unreadable", error)
     return [device.message(found.order, found.round, agent, target, session.traffic)]
 

@@ -89,6 +89,7 @@ class WireAsker:
         credential: Credential,
         *,
         deadline_s: float,
+        from_anywhere: bool = False,
     ) -> None:
         self.traffic = Traffic()
         self.manners = Manners(V1 if credential.version == "1" else None)
@@ -98,6 +99,7 @@ class WireAsker:
         self._address = address
         self._port = port
         self._community = credential.community_octets
+        self._from_anywhere = from_anywhere
         self._turn = asyncio.Lock()
         self._until: float | None = None  # the loop's time; set by the first question
         self._answers = 0
@@ -176,7 +178,9 @@ class WireAsker:
         """One try a version. All bear one id, so that a slow answer to the first still counts."""
         timeout_s = min(timeout_s or self._exchange.timeout_s, self._exchange.timeout_s)
         loop = asyncio.get_running_loop()
-        with self._exchange.waiting(self._address, self._port, self.traffic) as (number, waiting):
+        with self._exchange.waiting(
+            self._address, self._port, self.traffic, from_anywhere=self._from_anywhere
+        ) as (number, waiting):
             for left, version in zip(range(len(versions) - 1, -1, -1), versions, strict=True):
                 if brief_last and not left and len(asked.oids) > _BRIEF:
                     asked = asked._replace(oids=asked.oids[:_BRIEF])

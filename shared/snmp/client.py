@@ -1,4 +1,4 @@
-"""The SNMP client for v1 and v2c: many devices at once, each asked one question at a time."""
+"""The SNMP client: many devices at once, each asked one question at a time."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from shared.snmp.port import (
     Varbind,
     Walk,
 )
+from shared.snmp.v3_ask import V3Asker
+from shared.snmp.v3_exchange import V3Exchange
 from shared.snmp.walk import Walker
 from shared.snmp.watch import Watch
 from shared.snmp.wire import GET, SnmpMessage
@@ -47,15 +49,24 @@ class SnmpClient:
         max_in_flight: int = 500,
     ) -> None:
         self._exchange = Exchange(ceiling, timeout_s=timeout_s, tries=tries, max_open=max_in_flight)
+        self._v3 = V3Exchange(ceiling, self.traffic, timeout_s=timeout_s, tries=tries)
+        self._v3.strays = self._exchange.strays
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._exchange.close()
+        self._v3.close()
 
     def session(
-        self, address: str, port: int, credential: Credential, *, deadline_s: float = 10.0
+        self,
+        address: str,
+        port: int,
+        credential: Credential,
+        *,
+        deadline_s: float = 10.0,
+        from_anywhere: bool = False,
     ) -> WireSession:
         """Questions to one device.
 
@@ -64,9 +75,21 @@ class SnmpClient:
             credential: version "2c" also tries v1, until the device has answered in either.
             deadline_s: what all questions together may take, from the start of the first; a
                 device that loops, cuts or dawdles costs no more.
+            from_anywhere: take an answer that bears the request's id whatever address it comes
+                from; some agents have several, and answer a broadcast from their own. Not in v3.
         """
+        if credential.version == "3":
+            asker = V3Asker(self._v3, address, port, credential, deadline_s=deadline_s)
+            return WireSession(asker)
         return WireSession(
-            WireAsker(self._exchange, address, port, credential, deadline_s=deadline_s)
+            WireAsker(
+                self._exchange,
+                address,
+                port,
+                credential,
+                deadline_s=deadline_s,
+                from_anywhere=from_anywhere,
+            )
         )
 
     @property

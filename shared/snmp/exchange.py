@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from shared.ceiling import Ceiling
+from shared.snmp.fallback import decode_leniently, request_id_leniently
 from shared.snmp.port import NoAnswerError, Traffic
 from shared.snmp.udp import UdpSocket, canonical, datagram_bytes
 from shared.snmp.wire import RESPONSE, SnmpMessage, WireError, decode, fresh_id, request_id_of
@@ -32,6 +33,7 @@ class Waiting:
 
     source: tuple[str, int]
     traffic: Traffic
+    from_anywhere: bool = False  # the id alone tells the answer, whatever address it comes from
     future: asyncio.Future[Answer | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -75,12 +77,16 @@ class Exchange:
         self.udp.close()
 
     @contextmanager
-    def waiting(self, address: str, port: int, traffic: Traffic) -> Iterator[tuple[int, Waiting]]:
+    def waiting(
+        self, address: str, port: int, traffic: Traffic, *, from_anywhere: bool = False
+    ) -> Iterator[tuple[int, Waiting]]:
         """A request id, and what is waited for under it while the block runs."""
         request_id = fresh_id()
         while request_id in self._open:
             request_id = fresh_id()
-        waiting = self._open[request_id] = Waiting((_canonical(address), port), traffic)
+        waiting = self._open[request_id] = Waiting(
+            (_canonical(address), port), traffic, from_anywhere
+        )
         try:
             yield request_id, waiting
         finally:
@@ -99,28 +105,43 @@ class Exchange:
     def _received(self, payload: bytes, address: str, port: int) -> None:
         """Only an answer that is waited for is read to its end: anybody may send the rest."""
         source = (address, port)
-        answer: Answer
         try:
-            asked = self._open.get(request_id_of(payload))
+            asked = self._open.get(self._request_id_of(payload, source))
             if asked is None or asked.future.done():
                 self.strays.late += 1
                 for waiting in self._open_to(source):
                     waiting.stray = "an answer to no open request came"
-                return
-            if asked.source != source:
+            elif asked.source != source and not asked.from_anywhere:
                 self.strays.elsewhere += 1
                 asked.stray = f"an answer came from {address} port {port} instead"
-                return
-            answer = decode(payload)
-            if answer.pdu != RESPONSE:
-                raise WireError("a question")
-            asked.give(answer, len(payload))
+            else:
+                asked.give(_decoded(payload), len(payload))
         except WireError as error:
             self.strays.malformed += 1
             answer = WireError(f"answered with {len(payload)} octets that are no answer: {error}")
             for waiting in self._open_to(source):
                 waiting.give(answer, len(payload))
 
+    def _request_id_of(self, payload: bytes, source: tuple[str, int]) -> int:
+        """Raises: WireError. What is odd is looked into only where an answer is waited for."""
+        try:
+            return request_id_of(payload)
+        except WireError:
+            if not self._open_to(source):
+                raise
+            return request_id_leniently(payload)
+
     def _open_to(self, source: tuple[str, int]) -> list[Waiting]:
         """Looked for among all that are open, as it is needed for strays alone."""
         return [waiting for waiting in self._open.values() if waiting.source == source]
+
+
+def _decoded(payload: bytes) -> SnmpMessage:
+    """A response, in whatever BER. Raises: WireError."""
+    try:
+        answer = decode(payload)
+    except WireError:
+        answer = decode_leniently(payload)
+    if answer.pdu != RESPONSE:
+        raise WireError("a question")
+    return answer

@@ -49,6 +49,10 @@ class RowsChangedError(SnmpError):
     """A table has other rows than the caller remembered."""
 
 
+class CredentialRefusedError(SnmpError):
+    """The device speaks SNMPv3, and does not answer to this credential."""
+
+
 class AnotherDeviceError(SnmpError):
     """What answers now is not what answered before, or was restarted in between."""
 

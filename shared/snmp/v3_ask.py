@@ -14,10 +14,10 @@ from shared.snmp.ask import MAX_ANSWER_BYTES
 from shared.snmp.engine import engine_answer, engine_question
 from shared.snmp.port import (
     AnotherDeviceError,
+    CredentialRefusedError,
     MalformedAnswerError,
     Manners,
     NoAnswerError,
-    SnmpError,
     Traffic,
     Varbind,
 )
@@ -55,10 +55,6 @@ _SILENCE = {
     "nothing to what they cannot decrypt",
 }
 _SILENT_CONTEXT = "the context's spelling, capitals count, and "
-
-
-class CredentialRefusedError(SnmpError):
-    """The device speaks SNMPv3, and does not answer to this credential."""
 
 
 class V3Asker:

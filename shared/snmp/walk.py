@@ -331,25 +331,27 @@ def _packed(
     """
     singles = _plain([table for table in tables if not table.left], width, room)
     room -= sum(question.octets for question in singles)
+    rows = [(table, list(table.questions())) for table in tables if table.left]
+    repetitions = _repetitions(rows, room)
     repeated: list[_Question] = []
-    repetitions = 0
-    for table in tables:
-        row = list(table.questions())[: width - len(singles) - len(repeated)]
-        octets = sum(question.octets for question in row)
-        if not row or not table.left:
-            continue
-        if not repeated:
-            most = min(table.left + 1, table.rows_at_most, _MAX_REPETITIONS)
-            repetitions = min(most, room // octets)
-            if repetitions < 1:
-                if singles:
-                    break
-                repetitions = 1
-        elif octets * repetitions > room:
-            continue
-        repeated += row
-        room -= octets * repetitions
-    return singles, repeated, repetitions
+    for _, row in rows if repetitions or not singles else ():
+        columns = row[: width - len(singles) - len(repeated)]
+        octets = repetitions * sum(question.octets for question in columns)
+        if not repeated or octets <= room:
+            repeated += columns
+            room -= octets
+    return singles, repeated, max(repetitions, 1)
+
+
+def _repetitions(rows: Sequence[tuple[_Table, list[_Question]]], room: int) -> int:
+    """As many as the first table wants; fewer, where that leaves enough for all others to end."""
+    if not rows:
+        return 0
+    octets = [sum(question.octets for question in row) for _, row in rows]
+    wanted = [table.left + 1 for table, _ in rows]
+    together = room // sum(octets)
+    fit = together if together >= max(wanted[1:], default=0) else room // octets[0]
+    return min(wanted[0], rows[0][0].rows_at_most, _MAX_REPETITIONS, fit)
 
 
 def _nothing_after(answer: SnmpMessage, start: str) -> SnmpMessage:

@@ -104,8 +104,7 @@ class Watch:
                 self._unseen = self._watched.keys() - found
                 if self._unseen:
                     answered = [*asked, *oids][: len(answer.varbinds)]
-                    if pdu != GET:
-                        self._refuse_standing(answered, answer.varbinds)
+                    self._refuse_wrong(pdu, answered, answer.varbinds)
                     found = await self._with_missing(pdu, answered, found)
                 self._compare(found)
                 return answer._replace(varbinds=answer.varbinds[len(extras) :])
@@ -153,12 +152,16 @@ class Watch:
                 raise self._is_gone(oid)
         return found
 
-    def _refuse_standing(self, starts: Sequence[str], varbinds: Sequence[Varbind]) -> None:
-        """Raises: MalformedAnswerError, where what came does not come after what was asked."""
-        for start, varbind in zip(starts, varbinds, strict=False):
-            if exists(varbind) and order(varbind.oid) <= order(start):
+    def _refuse_wrong(self, pdu: int, asked: Sequence[str], varbinds: Sequence[Varbind]) -> None:
+        """Raises: MalformedAnswerError, where what came is no answer to what was asked."""
+        for oid, varbind in zip(asked, varbinds, strict=False):
+            if pdu == GET and varbind.oid != oid:
                 raise MalformedAnswerError(
-                    f"{self.name}: the walk does not advance: {varbind.oid} came after {start}"
+                    f"{self.name}: asked for {oid}, answered with {varbind.oid}"
+                )
+            if pdu != GET and exists(varbind) and order(varbind.oid) <= order(oid):
+                raise MalformedAnswerError(
+                    f"{self.name}: the walk does not advance: {varbind.oid} came after {oid}"
                 )
 
     def _is_gone(self, oid: str) -> AnotherDeviceError:

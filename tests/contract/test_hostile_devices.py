@@ -41,7 +41,7 @@ EXPECTED: Mapping[str, str | None] = {
     "echo": "octets that are no answer: a question",
     "wrong_id": "an answer to no open request came",
     "wrong_source": r"an answer came from 127\.[.0-9]+ port \d+ instead",
-    "other_oids": r"asked for 1\.3\.6.*, answered with 1\.3\.6[.0-9]*\.9",
+    "other_oids": rf"asked for 1\.3\.6.*, answered with 1\.3\.6[.0-9]*\.9|{_IS_GONE}",
     "more_varbinds": rf"asked for .*1\.3\.6.*, answered with|{_IS_GONE}",
     "nothing": r"asked for .*1\.3\.6.*, answered with (nothing|0 varbinds)",
     "gen_err": "genErr: the agent failed for a reason of its own; asked for 1.3.6",

@@ -372,6 +372,31 @@ async def test_a_slow_device_costs_no_more_than_the_deadline(agents: Agents) -> 
     assert time.monotonic() - began < 1.3
 
 
+async def test_where_it_is_allowed_an_answer_from_another_port_counts_by_its_id(
+    agents: Agents,
+) -> None:
+    address = await agents.start(SimulatedAgent(ROWS, misbehave="wrong_source"))
+    async with SnmpClient(agents.ceiling, timeout_s=0.25) as client:
+        session = client.session(address, agents.port, PUBLIC, from_anywhere=True)
+
+        assert list(await session.get([SYS_DESCR])) == [SYS_DESCR]
+
+
+async def test_an_answer_in_unusual_but_sound_octets_is_read(agents: Agents) -> None:
+    """Lengths in more octets than they need: the strict decoder leaves them to pysnmp's."""
+
+    class LongLengths(SimulatedAgent):
+        def answer(self, datagram: bytes, source: tuple[str, int]) -> bytes | None:
+            usual = super().answer(datagram, source)
+            assert usual is not None
+            size = 4 if usual[1] == 0x82 else 3 if usual[1] == 0x81 else 2
+            return b"\x30\x84" + (len(usual) - size).to_bytes(4, "big") + usual[size:]
+
+    async with session_with(agents, LongLengths(ROWS)) as session:
+        assert as_rows(await session.get(list(SCALARS))) == SCALARS
+        assert table_rows(await session.table(COLUMNS)) == SUPPLIES
+
+
 async def test_nothing_leaves_to_an_address_or_port_outside_the_ceiling(agents: Agents) -> None:
     agent = SimulatedAgent(ROWS)
     address = await agents.start(agent)

@@ -25,13 +25,14 @@ from shared.credentials import PUBLIC, Credential, load_credentials
 from shared.snmp.client import SnmpClient, WireSession
 from shared.snmp.port import (
     AnotherDeviceError,
+    CredentialRefusedError,
     MalformedAnswerError,
     NoAnswerError,
     Traffic,
     Value,
     Varbind,
 )
-from shared.snmp.v3_ask import CredentialRefusedError, V3Asker
+from shared.snmp.v3_ask import V3Asker
 from shared.snmp.v3_exchange import IN_FLIGHT, V3Exchange
 from shared.snmp.v3_message import AUTH, PRIV, read_message
 from tests.peers.agent import _free_udp_port
