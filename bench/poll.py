@@ -121,12 +121,12 @@ def _tell_bars(rounds: Rounds) -> None:
     for at, name in enumerate(("cold", "warm")):
         ours = [passes[at] for passes in rounds[OURS]]
         if gufo := _fastest(rounds, GUFO):
-            _tell(name, f"times the rate of {gufo[0].client}", 1.5, _rates(ours, gufo))
+            _tell(name, f"the rate of {gufo[0].client}", 1.5, _rates(ours, gufo))
         if pysnmp := _fastest(rounds, [PYSNMP]):
-            _tell(name, f"times the rate of {pysnmp[0].client}", 60, _rates(ours, pysnmp))
+            _tell(name, f"the rate of {pysnmp[0].client}", 60, _rates(ours, pysnmp))
         if exporter := _fastest(rounds, [EXPORTER]):
             less = median(b.cpu_ms / a.cpu_ms for a, b in zip(ours, exporter, strict=False))
-            _tell(name, f"times less CPU a device than {exporter[0].client}", 3, less)
+            _tell(name, f"our CPU a device is what {exporter[0].client} takes", 3, less)
         asked = max(passed.datagrams_out / passed.devices for passed in ours)
         most = 4 if name == "cold" else 2
         held = "held" if asked <= most else "MISSED"
@@ -146,4 +146,4 @@ def _rates(ours: Sequence[Pass], theirs: Sequence[Pass]) -> float:
 
 def _tell(name: str, what: str, bar: float, ratio: float) -> None:
     held = "held" if ratio >= bar else "MISSED"
-    print(f"poll     {name}: {ratio:.2f} {what}; at least {bar:g}: {held}")
+    print(f"poll     {name}: {ratio:.2f} times {what}; at least {bar:g}: {held}")
