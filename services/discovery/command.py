@@ -15,7 +15,7 @@ from pathlib import Path
 
 from services.discovery.find import Finding, findings
 from services.discovery.identify import load_makers
-from services.discovery.plan import Limits, Plan, Wish, make_plan
+from services.discovery.plan import V3, Limits, Plan, Wish, make_plan
 from services.discovery.resolve import resolve
 from services.discovery.rounds import naming_typed
 from services.discovery.settings import DiscoverySettings
@@ -24,7 +24,7 @@ from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.credentials import PUBLIC, Credential, CredentialError, community_of, load_credentials
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
-from shared.snmp.wire import V1
+from shared.snmp.wire import V1, V2C
 from shared.spans import number_of, span_text
 from shared.targets import parse_targets
 
@@ -32,6 +32,7 @@ _UNASKED_MOST = 1_024  # addresses outside loopback that are asked without a que
 _LOOPBACK = (number_of("127.0.0.0"), number_of("127.255.255.255"))
 _TYPED_MOST = 2**32
 _PROGRESS_S = 0.5
+_VERSIONS = {V1: "1", V2C: "2c", V3: "3"}
 
 
 class UsageError(Exception):
@@ -89,6 +90,8 @@ async def _run(args: argparse.Namespace, settings: DiscoverySettings) -> int:
             printing += finding.outcome == "printing"
             print(_as_json(finding) if args.json else _as_text(finding), flush=True)
         both = (prepared.sweep.traffic, client.traffic)
+    for remark in prepared.sweep.remarks:
+        sys.stderr.write(f"pagetally sweep: {remark}\n")
     for reason, places in prepared.sweep.unsendable.items():
         for span, _ in spans_of(places):
             missed.append(reason)
@@ -225,7 +228,7 @@ def _as_json(finding: Finding) -> str:
         "serial": evidence.serial or None,
         "sys_object_id": evidence.object_id,
         "credential": finding.credential,
-        "version": "1" if finding.version == V1 else "2c",
+        "version": _VERSIONS[finding.version],
         "reason": finding.reason or None,
     }
     return json.dumps({key: value for key, value in said.items() if value is not None})

@@ -175,6 +175,8 @@ class Rounds:
                 self._roster.add_answer(current.id, finding, self._now())
                 if finding.outcome == "printing":
                     await orders.give(order_of(finding))
+        for remark in sweep.remarks:
+            log.warning("sweep", round=str(current.id), remark=remark)
 
     @asynccontextmanager
     async def _counted(
