@@ -8,7 +8,7 @@ import resource
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
@@ -23,7 +23,7 @@ from tests.contract.polled import Outcome, Poller, running_poller, said, walk
 from tests.peers.agent import Agents
 
 READ_S = 10.0
-GOOD = 20
+GOOD, HANGING = 20, 30
 
 _STANDS_STILL = r"does not advance: 1\.3\.6[.0-9]* came after 1\.3\.6"
 _IS_GONE = "another device|was there before, and is not now"
@@ -94,70 +94,69 @@ class Course:
     seconds: float
 
 
-@dataclass
-class Ward:
-    """All of them, read at once by one poller, with the good ones ordered last."""
+class Site:
+    """Devices good and bad, and what became of each."""
 
-    courses: dict[str, Course] = field(default_factory=dict)
-    good: list[Outcome] = field(default_factory=list)
-    ended: list[str] = field(default_factory=list)
-    grown_bytes: int = 0
+    def __init__(self, agents: Agents, rows: Rows) -> None:
+        self._agents, self._rows = agents, rows
+        self._addresses = count(int(ip_address("127.64.0.1")))
+        self.courses: dict[str, Course] = {}
+        self.beside: list[tuple[str, Outcome]] = []  # those that hang and the good, as they ended
+        self.grown_bytes = 0
 
+    async def put(self, **fault: Any) -> tuple[SimulatedAgent, str]:
+        agent = SimulatedAgent(self._rows, **fault)
+        return agent, await self._agents.start(agent, str(ip_address(next(self._addresses))))
 
-class Nurse:
-    def __init__(
-        self, poller: Poller, agents: Agents, rows: Rows, clean: Mapping[str, Any]
-    ) -> None:
-        self._poller, self._agents, self._rows, self._clean = poller, agents, rows, clean
-        self._addresses = count(int(ip_address("127.64.1.1")))
-        self.ward = Ward()
-
-    async def put(self, agent: SimulatedAgent) -> str:
-        return await self._agents.start(agent, str(ip_address(next(self._addresses))))
-
-    async def bad(self, name: str, kind: str, *, known: bool, v1_only: bool) -> None:
-        agent = SimulatedAgent(self._rows, v1_only=v1_only)
-        address = await self.put(agent)
+    async def follow(
+        self, poller: Poller, clean: Mapping[str, Any], kind: str, *, known: bool, v1_only: bool
+    ) -> Course:
+        agent, address = await self.put(v1_only=v1_only)
         if known:
-            await self._poller.read(address)
+            await poller.read(address)
         well = dict(vars(agent))
         vars(agent).update(FAULTS[kind])
         requests, began = agent.requests, time.monotonic()
-        meanwhile = await self._poller.read(address)
+        meanwhile = await poller.read(address)
         seconds, requests = time.monotonic() - began, agent.requests - requests
-        self.ward.ended.append(kind)
         vars(agent).update({name: well[name] for name in FAULTS[kind]})
-        afterwards = await self._poller.read(address)
-        self.ward.courses[name] = Course(self._clean, meanwhile, afterwards, requests, seconds)
+        return Course(clean, meanwhile, await poller.read(address), requests, seconds)
 
-    async def good(self) -> None:
-        self.ward.good.append(await self._poller.read(await self.put(SimulatedAgent(self._rows))))
-        self.ward.ended.append("good")
+    async def read_beside(self, poller: Poller, **fault: Any) -> None:
+        _, address = await self.put(**fault)
+        outcome = await poller.read(address)
+        self.beside.append(("late" if fault else "good", outcome))
 
 
 @pytest.fixture(scope="module")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Ward:
-    return asyncio.run(_nursed(tmp_path_factory.mktemp("ward")))
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return asyncio.run(_read_all(tmp_path_factory.mktemp("site")))
 
 
-async def _nursed(folder: Path) -> Ward:
+async def _read_all(folder: Path) -> Site:
+    """At once: by one poller each course, by another those that hang and then the good ones."""
     rows = walk("kyocera-colour-mfp")
     async with AsyncExitStack() as stack:
         agents = Agents(stack)
-        in_flight = len(COURSES) + 2
-        reading = running_poller(agents.port, folder, read_s=READ_S, in_flight=in_flight)
-        poller = await stack.enter_async_context(reading)
-        clean = await poller.read(await agents.start(SimulatedAgent(rows), "127.64.0.1"))
-        assert isinstance(clean, MeterRead)
-        nurse = Nurse(poller, agents, rows, said(clean))
+        site = Site(agents, rows)
+        of_courses = running_poller(agents.port, folder, in_flight=len(COURSES))
+        poller = await stack.enter_async_context(of_courses)
+        other = await stack.enter_async_context(running_poller(agents.port, folder))
+        _, address = await site.put()
+        clean = said(await poller.read(address))
         before = _most_bytes()
         async with asyncio.TaskGroup() as group:
-            for name, (kind, known, v1_only) in zip(IDS, COURSES, strict=True):
-                group.create_task(nurse.bad(name, kind, known=known, v1_only=v1_only))
+            for _ in range(HANGING):
+                group.create_task(site.read_beside(other, **FAULTS["late"]))
             for _ in range(GOOD):
-                group.create_task(nurse.good())
-        nurse.ward.grown_bytes = _most_bytes() - before
-        return nurse.ward
+                group.create_task(site.read_beside(other))
+            courses = [
+                group.create_task(site.follow(poller, clean, kind, known=known, v1_only=v1_only))
+                for kind, known, v1_only in COURSES
+            ]
+        site.courses = {name: task.result() for name, task in zip(IDS, courses, strict=True)}
+        site.grown_bytes = _most_bytes() - before
+        return site
 
 
 def _most_bytes() -> int:
@@ -165,8 +164,8 @@ def _most_bytes() -> int:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_its_read_is_right_or_fails_and_says_why(ward: Ward, name: str) -> None:
-    course, kind = ward.courses[name], name.partition("-")[0]
+def test_its_read_is_right_or_fails_and_says_why(site: Site, name: str) -> None:
+    course, kind = site.courses[name], name.partition("-")[0]
     reason = EXPECTED[kind]
     outcome = course.meanwhile
     if isinstance(outcome, ReadFailed):
@@ -179,32 +178,32 @@ def test_its_read_is_right_or_fails_and_says_why(ward: Ward, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_once_it_behaves_it_is_read_right(ward: Ward, name: str) -> None:
+def test_once_it_behaves_it_is_read_right(site: Site, name: str) -> None:
     """Nothing that was learned from it while it did not is kept against it."""
-    course = ward.courses[name]
+    course = site.courses[name]
 
     assert said(course.afterwards) == course.clean
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_it_costs_ten_seconds_and_few_datagrams(ward: Ward, name: str) -> None:
-    course = ward.courses[name]
+def test_it_costs_ten_seconds_and_few_datagrams(site: Site, name: str) -> None:
+    course = site.courses[name]
 
     assert course.seconds < READ_S + 5  # of which the machine may be busy
     assert course.requests < 1000
 
 
-def test_no_good_device_waits_for_a_bad_one(ward: Ward) -> None:
-    """Two places are left by those that hang for ten seconds, and twenty wait for these."""
-    first_late = ward.ended.index("late")
+def test_no_good_device_waits_for_a_bad_one(site: Site) -> None:
+    """The bad ones, ordered first, leave two of the poller's places to the good ones."""
+    clean = site.courses[IDS[0]].clean
+    ended = [kind for kind, _ in site.beside]
 
-    assert len(ward.good) == GOOD
-    assert {str(said(read)) for read in ward.good} == {str(ward.courses[IDS[0]].clean)}
-    assert "good" not in ward.ended[first_late:]
+    assert ended == ["good"] * GOOD + ["late"] * HANGING
+    assert [said(read) for kind, read in site.beside if kind == "good"] == [clean] * GOOD
 
 
-def test_memory_is_bounded(ward: Ward) -> None:
-    assert ward.grown_bytes < 100 * 2**20
+def test_memory_is_bounded(site: Site) -> None:
+    assert site.grown_bytes < 100 * 2**20
 
 
 def _unlike(read: MeterRead, clean: Mapping[str, Any]) -> str:
