@@ -155,7 +155,7 @@ async def test_an_snmpd_that_answers_short_is_read_whole(
     name = known_as(tmp_path, COMMUNITY)
     (tmp_path / "snmpd").mkdir()
     with running(Snmpd(tmp_path / "snmpd", *overriding(PRINTER_ROWS), limit)) as agent:
-        async with running_poller(agent.port, tmp_path) as poller:
+        async with running_poller(agent.port, tmp_path, timeout_s=0.5) as poller:
             first, second = [await poller.read("127.0.0.1", name) for _ in range(2)]
 
     ours = await read_by_us(agents, tmp_path, PRINTER_ROWS)
