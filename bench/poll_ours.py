@@ -24,6 +24,7 @@ from shared.ceiling import Ceiling
 from shared.clock import utc_now
 from shared.credentials import PUBLIC
 from shared.messages import MeterRead, SnmpTarget, order_id
+from shared.serve import collect_seldom
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import SnmpSession, Traffic
 
@@ -90,6 +91,7 @@ async def run(counters: Path, port: int, devices: int) -> None:
     settings = PollerSettings()
     async with SnmpClient(ceiling, timeout_s=settings.timeout_s, tries=settings.tries) as client:
         poller = Poller(client, port)
+        collect_seldom()
         for name in ("cold", "warm"):
             before = _copy(client.traffic)
             measuring = Measuring(f"Pagetally, {name}", counters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -46,11 +47,23 @@ def _leave(after_s: float) -> None:
     os._exit(1)
 
 
+def collect_seldom() -> None:
+    """Garbage collection for a process that makes many objects which live for a moment.
+
+    What was loaded until now is never looked at again, and what comes later is looked at seldom:
+    at Python's own pace that was a fifth of the processor time of reading devices.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 async def work_on(bus: Bus, stopping: asyncio.Event) -> None:
     """Start `bus`, and stop it once `stopping` is set, which is heeded while it starts too.
 
     Raises: BusDownError, where it could not start.
     """
+    collect_seldom()
     try:
         await until(stopping, bus.start())
         await stopping.wait()

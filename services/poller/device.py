@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -37,7 +37,7 @@ from services.poller.questions import (
     what_prints,
 )
 from services.poller.recognise import Choice, Profiles
-from services.poller.rows import Rows
+from services.poller.rows import Places, Rows
 from shared.messages import MeterRead, SnmpTarget
 from shared.snmp.port import (
     AnotherDeviceError,
@@ -158,8 +158,8 @@ async def _read_again(
         return None
     if not decoded.meters.adds_up or not plan.is_of(rows, choice, decoded.device):
         return None
-    again = replace(plan, uptime=ticks(rows), manners=replace(session.manners))
-    return DeviceRead(decoded, choice.profile.label, taken_at, [], again)
+    plan.uptime, plan.manners = ticks(rows), session.manners
+    return DeviceRead(decoded, choice.profile.label, taken_at, [], plan)
 
 
 async def _get_planned(
@@ -172,11 +172,12 @@ async def _get_planned(
     session.expect(())
     came = dict(await session.get(layout.gets[0]))
     taken_at = now()
-    rows.take_places(came, layout.cells)
+    rows.take_places(came, layout.places)
     session.expect(telling(rows))
     for asked in layout.gets[1:]:
-        came |= await session.get(asked)
-    rows.take_places(came, layout.cells)
+        more = await session.get(asked)
+        came |= more
+        rows.take_places(more, layout.places)
     if not came.keys() >= layout.needed:
         raise RowsChangedError("rows that it had are missing")
     return taken_at
@@ -288,22 +289,20 @@ async def _walk(session: SnmpSession, rows: Rows, walks: Sequence[Walk], notes: 
 async def _ask_counters(session: SnmpSession, rows: Rows, choice: Choice, notes: list[str]) -> None:
     """Raises: NotReadableError, where it is no longer the device that was asked at first."""
     counted = (way.column for way in choice.profile.meter_rows if way.column)
-    walked = _places(rows, dict.fromkeys((GENERAL_SERIAL, GENERAL_CONFIG_CHANGES, *counted)))
+    walked = list(_cells(rows, dict.fromkeys((GENERAL_SERIAL, GENERAL_CONFIG_CHANGES, *counted))))
     single = [oid for way in choice.profile.meter_rows for oid in way.oids]
     told = [SYS_UP_TIME, SYS_OBJECT_ID, *(varbind.oid for varbind in telling(rows))]
-    asked = [*told, *walked, *single, *identity_oids(rows, choice)]
+    asked = [*told, *(oid for oid, _, _ in walked), *single, *identity_oids(rows, choice)]
     came = await _get(session, list(dict.fromkeys(asked))[:MAX_LAST], notes)
     _same_device(rows, came)
-    rows.take_places(came, (walked | _places(rows, [IF_PHYS_ADDRESS])).values())
+    rows.take_places(came, Places.of([*walked, *_cells(rows, [IF_PHYS_ADDRESS])]))
 
 
-def _places(rows: Rows, columns: Iterable[str]) -> dict[str, tuple[str, str, str]]:
-    """OID -> OID, column and instance."""
-    return {
-        cell.oid: (cell.oid, column, at)
-        for column in columns
-        for at, cell in rows.column(column).items()
-    }
+def _cells(rows: Rows, columns: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """OID, column and instance."""
+    for column in columns:
+        for at, cell in rows.column(column).items():
+            yield cell.oid, column, at
 
 
 def _same_device(rows: Rows, came: Mapping[str, Varbind]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from services.poller.mib import (
@@ -46,12 +46,15 @@ def prints(rows: Rows, choice: Choice) -> bool:
 
 def printer_index(rows: Rows) -> str | None:
     """The hrDeviceIndex of the printing device, which need not be 1."""
-    in_printer_mib = dict.fromkeys(
-        at.partition(".")[0] for column in _OF_PRINTER for at in rows.column(column)
-    )
     printers = _printer_devices(rows)
-    both = [index for index in printers if index in in_printer_mib]
-    return next(iter([*both, *printers, *in_printer_mib]), None)
+    for index in printers:
+        if index in _in_printer_mib(rows):
+            return index
+    return next(iter(printers), None) or next(_in_printer_mib(rows), None)
+
+
+def _in_printer_mib(rows: Rows) -> Iterator[str]:
+    return (at.partition(".")[0] for column in _OF_PRINTER for at in rows.column(column))
 
 
 def text_of(rows: Rows, oid: str) -> str | None:
@@ -60,7 +63,11 @@ def text_of(rows: Rows, oid: str) -> str | None:
 
 def choose_profile(rows: Rows, profiles: Profiles) -> Choice:
     """The profile by what has come so far: the system group, makers' own rows."""
-    present = [oid for oid in profiles.tell_tale_rows if text_of(rows, oid) or _number(rows, oid)]
+    present = tuple(
+        oid
+        for oid in profiles.tell_tale_rows
+        if oid in rows.scalars and (text_of(rows, oid) or _number(rows, oid))
+    )
     return profiles.choose(text_of(rows, SYS_OBJECT_ID), text_of(rows, SYS_DESCR), present)
 
 

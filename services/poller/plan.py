@@ -30,7 +30,7 @@ from services.poller.mib import (
     SYS_UP_TIME,
 )
 from services.poller.recognise import Choice
-from services.poller.rows import Rows, integer
+from services.poller.rows import Places, Rows, integer
 from services.poller.text import serial_or_none
 from shared.messages import DeviceIdentity
 from shared.snmp.port import Manners, Varbind, Walk
@@ -50,18 +50,18 @@ class Layout(NamedTuple):
 
     Args:
         gets: instances, a datagram each; what tells the device and all counters in the first.
-        cells: those instances that are a table's: OID, column, instance.
+        places: which of them belong to a table.
         needed: those that the device had.
         walks: tables.
     """
 
     gets: tuple[tuple[str, ...], ...]
-    cells: tuple[tuple[str, str, str], ...]
+    places: Places
     needed: frozenset[str]
     walks: tuple[Walk, ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plan:
     """How to ask a device that was read before, and what it was."""
 
@@ -88,26 +88,64 @@ class Plans:
 
     def __init__(self) -> None:
         self._plans: OrderedDict[Place, Plan] = OrderedDict()
-        self._layouts: dict[Layout, Layout] = {}
 
     def get(self, place: Place) -> Plan | None:
         return self._plans.get(place)
 
     def keep(self, place: Place, plan: Plan | None) -> None:
         """None forgets."""
+        if plan is not None and self._plans.get(place) is plan:
+            self._plans.move_to_end(place)
+            return
         self._plans.pop(place, None)
         if plan is None:
             return
-        if len(self._layouts) >= _MAX_LAYOUTS:
-            self._layouts.clear()
-        shared = self._layouts.setdefault(plan.layout, plan.layout)
-        self._plans[place] = replace(plan, layout=shared)
+        self._plans[place] = plan
         if len(self._plans) > MAX_PLANS:
             self._plans.popitem(last=False)
 
 
 def plan_of(rows: Rows, choice: Choice, device: DeviceIdentity, manners: Manners) -> Plan:
     """How to ask next time for all of `rows`."""
+    shape = _shape(rows, choice, manners)
+    layout = _layouts.get(shape)
+    if layout is None:
+        if len(_layouts) >= _MAX_LAYOUTS:
+            _layouts.clear()
+        layout = _layouts[shape] = _layout_of(rows, choice, manners)
+    return Plan(
+        layout,
+        replace(manners),
+        choice.profile.label,
+        device,
+        _config_changes(rows),
+        ticks(rows),
+    )
+
+
+_layouts: dict[tuple[object, ...], Layout] = {}  # by shape
+
+
+def _shape(rows: Rows, choice: Choice, manners: Manners) -> tuple[object, ...]:
+    """All that a layout depends on: which rows there are, and about how long they are."""
+    interface = mac_interface(rows)
+    octets = sum(map(_value_octets, rows.scalars.values()))
+    for cells in rows.columns.values():
+        octets += sum(map(_value_octets, cells.values()))
+    return (
+        choice.profile.label,
+        manners.version,
+        manners.max_varbinds,
+        printer_index(rows),
+        interface.instance if interface else None,
+        tuple(rows.charset_in_use),
+        tuple(rows.scalars),
+        tuple([(column, *cells) for column, cells in rows.columns.items()]),
+        octets // 8,
+    )
+
+
+def _layout_of(rows: Rows, choice: Choice, manners: Manners) -> Layout:
     singles = dict.fromkeys([*_told_and_counted(rows, choice), *_besides(rows)])
     if manners.version == V1:  # which refuses a whole question for one absent instance
         singles = {one: None for one in singles if one.there}
@@ -120,21 +158,12 @@ def plan_of(rows: Rows, choice: Choice, device: DeviceIdentity, manners: Manners
         *alerts,
     ]
     walks = list(_lightened(walks, gets[-1], rows, manners.max_varbinds))
-    layout = Layout(
+    cells = [one for datagram in gets for one in datagram if one.column]
+    return Layout(
         gets=tuple(tuple(one.oid for one in datagram) for datagram in gets),
-        cells=tuple(
-            (one.oid, one.column, one.at) for datagram in gets for one in datagram if one.column
-        ),
+        places=Places.of((one.oid, one.column, one.at) for one in cells),
         needed=frozenset(one.oid for datagram in gets for one in datagram if one.there),
         walks=tuple(walks),
-    )
-    return Plan(
-        layout,
-        replace(manners),
-        choice.profile.label,
-        device,
-        _config_changes(rows),
-        ticks(rows),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from services.poller.profile import Match, Profile
 
@@ -34,6 +35,8 @@ class Profiles:
         for profile, match in self._matches:
             for prefix in match.sys_object_id:
                 self._by_prefix.setdefault(prefix, profile)
+        # a device says the same of itself at every read
+        self._chosen = lru_cache(maxsize=4096)(self._choose)
         self.makes = sorted({m.make for _, m in self._matches if m.make}, key=len, reverse=True)
         self.tell_tale_rows = list(
             dict.fromkeys(row for _, match in self._matches for row in match.rows)
@@ -43,6 +46,11 @@ class Profiles:
         self, sys_object_id: str | None, sys_descr: str | None, rows: Iterable[str] = ()
     ) -> Choice:
         """By the longest sysObjectID prefix, else by sysDescr, else by the maker's own `rows`."""
+        return self._chosen(sys_object_id, sys_descr, tuple(rows))
+
+    def _choose(
+        self, sys_object_id: str | None, sys_descr: str | None, rows: tuple[str, ...]
+    ) -> Choice:
         best = self._longest_prefix(sys_object_id or "")
         if best is None:
             best = next((p for p, m in self._matches if _says(m, sys_descr)), None)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from services.poller.mib import GENERAL_LOCALIZATION, LOCALIZATION_CHARSET
 from services.poller.text import MAX_TEXT, clean, decode_text
@@ -16,6 +17,22 @@ _INSTANCE = re.compile(r"(0|[1-9]\d{0,9})(\.(0|[1-9]\d{0,9})){0,15}")
 _INT64 = 2**63
 _NO_CELLS: Mapping[str, Varbind] = {}
 _MAX_OCTETS = 1024  # of an octet string that a read keeps
+
+
+class Places(NamedTuple):
+    """Which instances are cells of a table: by column, their OIDs and instances."""
+
+    cells: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    oids: frozenset[str]
+
+    @classmethod
+    def of(cls, cells: Iterable[tuple[str, str, str]]) -> Places:
+        """Of OID, column and instance."""
+        columns: dict[str, list[tuple[str, str]]] = {}
+        for oid, column, at in cells:
+            columns.setdefault(column, []).append((oid, at))
+        oids = frozenset(oid for pairs in columns.values() for oid, _ in pairs)
+        return cls(tuple((column, tuple(pairs)) for column, pairs in columns.items()), oids)
 
 
 @dataclass
@@ -33,20 +50,21 @@ class Rows:
         """Instances of more than 16 arcs are nobody's who prints, and are left."""
         self._charset = None
         for column, cells in answer.items():
-            kept = {at: cell for at, cell in cells.items() if _is_instance(at)}
+            kept = cells
+            if not all(map(_is_instance, cells)):
+                kept = {at: cell for at, cell in cells.items() if _is_instance(at)}
             self.columns.setdefault(column, {}).update(kept)
 
-    def take_places(
-        self, answer: Mapping[str, Varbind], cells: Iterable[tuple[str, str, str]]
-    ) -> None:
-        """Single instances; those of `cells`, as OID, column and instance, into their tables."""
+    def take_places(self, answer: Mapping[str, Varbind], places: Places) -> None:
+        """Single instances; those of `places` into their tables."""
         self._charset = None
-        left = dict(answer)
-        for oid, column, at in cells:
-            varbind = left.pop(oid, None)
-            if varbind is not None:
-                self.columns.setdefault(column, {})[at] = varbind
-        self.scalars.update(left)
+        for column, cells in places.cells:
+            found = {at: answer[oid] for oid, at in cells if oid in answer}
+            if found:
+                self.columns.setdefault(column, {}).update(found)
+        self.scalars.update(
+            {oid: varbind for oid, varbind in answer.items() if oid not in places.oids}
+        )
 
     def single_out(self, oids: Iterable[str]) -> None:
         """Makes single instances of what was walked to get them."""
@@ -112,6 +130,15 @@ def integer(varbind: Varbind | None) -> int | None:
     if kind not in COUNT_TYPES or not isinstance(value, int):
         return None
     return value if -_INT64 <= value < _INT64 else None
+
+
+def integers(column: Mapping[str, Varbind]) -> dict[str, int]:
+    """Those cells of a column that `integer` reads."""
+    return {
+        at: value
+        for at, (_, kind, value) in column.items()
+        if kind in COUNT_TYPES and isinstance(value, int) and -_INT64 <= value < _INT64
+    }
 
 
 def raw(varbind: Varbind) -> tuple[str, int | str | None] | None:

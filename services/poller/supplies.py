@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
+from pydantic import TypeAdapter
+
 from services.poller.mib import (
     COLORANT_VALUE,
     RECEPTACLE,
@@ -19,38 +21,51 @@ from services.poller.mib import (
     SUPPLY_UNIT,
     SUPPLY_UNITS,
 )
-from services.poller.rows import Rows, integer
+from services.poller.rows import Rows, integers
 from shared.messages import SupplyLevel
 from shared.snmp.port import Varbind
 
 MAX_SUPPLIES = 200
+_SUPPLIES = TypeAdapter(list[SupplyLevel])
+_NUMBERS = (SUPPLY_COLORANT, SUPPLY_CLASS, SUPPLY_TYPE, SUPPLY_UNIT, SUPPLY_MAX, SUPPLY_LEVEL)
 
 
 def supply_levels(rows: Rows) -> list[SupplyLevel]:
     """The supplies in table order."""
-    columns = {column: rows.column(column) for column in SUPPLY_COLUMNS}
-    instances = dict.fromkeys(at for cells in columns.values() for at in cells)
-    in_order = sorted(instances, key=_table_order)
-    return [_supply(rows, columns, at) for at in in_order[:MAX_SUPPLIES]]
-
-
-def _supply(rows: Rows, columns: Mapping[str, Mapping[str, Varbind]], at: str) -> SupplyLevel:
-    level = integer(columns[SUPPLY_LEVEL].get(at))
-    max_capacity = integer(columns[SUPPLY_MAX].get(at))
-    kind = integer(columns[SUPPLY_TYPE].get(at))
-    unit = integer(columns[SUPPLY_UNIT].get(at))
-    receptacle = integer(columns[SUPPLY_CLASS].get(at)) == RECEPTACLE
-    return SupplyLevel(
-        index=at,
-        description=rows.as_text(columns[SUPPLY_DESCRIPTION].get(at)),
-        type=None if kind is None else SUPPLY_TYPES.get(kind) or f"type {kind}",
-        colorant=_colorant(rows, at, integer(columns[SUPPLY_COLORANT].get(at))),
-        level_percent=level_percent(level, max_capacity),
-        level=level,
-        max_capacity=max_capacity,
-        unit=None if unit is None else SUPPLY_UNITS.get(unit) or f"unit {unit}",
-        state=state(level, max_capacity, receptacle=receptacle),
+    columns = [rows.column(column) for column in SUPPLY_COLUMNS]
+    numbers = [integers(rows.column(column)) for column in _NUMBERS]
+    descriptions = rows.column(SUPPLY_DESCRIPTION)
+    in_order = sorted(dict.fromkeys(at for cells in columns for at in cells), key=_table_order)
+    return _SUPPLIES.validate_python(
+        [
+            _supply(rows, at, descriptions.get(at), *(column.get(at) for column in numbers))
+            for at in in_order[:MAX_SUPPLIES]
+        ]
     )
+
+
+def _supply(
+    rows: Rows,
+    at: str,
+    description: Varbind | None,
+    colorant: int | None,
+    kind: int | None,
+    type_: int | None,
+    unit: int | None,
+    max_capacity: int | None,
+    level: int | None,
+) -> Mapping[str, object]:
+    return {
+        "index": at,
+        "description": rows.as_text(description),
+        "type": None if type_ is None else SUPPLY_TYPES.get(type_) or f"type {type_}",
+        "colorant": _colorant(rows, at, colorant) if colorant else None,
+        "level_percent": level_percent(level, max_capacity),
+        "level": level,
+        "max_capacity": max_capacity,
+        "unit": None if unit is None else SUPPLY_UNITS.get(unit) or f"unit {unit}",
+        "state": state(level, max_capacity, receptacle=kind == RECEPTACLE),
+    }
 
 
 def level_percent(level: int | None, max_capacity: int | None) -> float | None:
@@ -92,10 +107,8 @@ def state(level: int | None, max_capacity: int | None, *, receptacle: bool) -> s
     return None
 
 
-def _colorant(rows: Rows, instance: str, index: int | None) -> str | None:
+def _colorant(rows: Rows, instance: str, index: int) -> str | None:
     """prtMarkerColorantValue by way of prtMarkerSuppliesColorantIndex; 0: no colorant."""
-    if not index:
-        return None
     device = instance.partition(".")[0]
     text = rows.text(COLORANT_VALUE, f"{device}.{index}")
     return text.lower() if text else None

@@ -70,6 +70,7 @@ def clean(text: str, limit: int = MAX_TEXT) -> str | None:
     return " ".join(kept.split())[:limit].rstrip() or None
 
 
+@lru_cache(maxsize=4096)
 def serial_or_none(text: str | None, model: str | None, mac: str | None) -> str | None:
     """`text` where it can name one device; None for placeholders, its own model or its MAC."""
     if text is None:

@@ -178,11 +178,12 @@ class WireAsker:
         """One try a version. All bear one id, so that a slow answer to the first still counts."""
         timeout_s = min(timeout_s or self._exchange.timeout_s, self._exchange.timeout_s)
         loop = asyncio.get_running_loop()
-        with self._exchange.waiting(
+        number, waiting = self._exchange.open(
             self._address, self._port, self.traffic, from_anywhere=self._from_anywhere
-        ) as (number, waiting):
-            for left, version in zip(range(len(versions) - 1, -1, -1), versions, strict=True):
-                if brief_last and not left and len(asked.oids) > _BRIEF:
+        )
+        try:
+            for turn, version in enumerate(versions, 1):
+                if brief_last and turn == len(versions) and len(asked.oids) > _BRIEF:
                     asked = asked._replace(oids=asked.oids[:_BRIEF])
                     self.manners.take_fewer(_BRIEF)
                 request = _template(version, self._community, *asked).request(number)
@@ -196,6 +197,8 @@ class WireAsker:
                     return answer
                 self._fault = answer or self._fault
                 self._stray = waiting.stray or self._stray
+        finally:
+            self._exchange.close_request(number)
         if self._fault:
             raise MalformedAnswerError(f"{self.name}: {self._fault}")
         self._left_s()

@@ -140,7 +140,8 @@ class WireSession:
         while todo:
             asked = todo[: self._asker.width]
             try:
-                settled = self._settled(asked, await self._asker.ask(GET, asked))
+                answer = await self._asker.ask(GET, asked)
+                settled = self._settled(asked, answer)
             except (ErrorStatusError, MalformedAnswerError):
                 if len(asked) == 1:
                     raise
@@ -151,7 +152,7 @@ class WireSession:
                     raise
                 self.manners.take_fewer(USUAL_VARBINDS)
                 continue
-            found.update((oid, varbind) for oid, varbind in settled.items() if varbind)
+            found |= {oid: varbind for oid, varbind in settled.items() if varbind}
             todo = [oid for oid in todo if oid not in settled] if len(todo) > len(settled) else []
         return found
 
@@ -175,8 +176,8 @@ class WireSession:
             if 1 <= index <= len(asked):
                 return {asked[index - 1]: None}
         refuse_error(self._asker.name, asked, answer)
-        if [varbind.oid for varbind in answer.varbinds] == asked:
-            return {varbind.oid: _existing(varbind) for varbind in answer.varbinds}
+        if [oid for oid, _, _ in answer.varbinds] == asked:
+            return {v[0]: v if v[1] not in _NO_VALUES else None for v in answer.varbinds}
         settled: dict[str, Varbind | None] = {}
         wanted = set(asked)
         for varbind in answer.varbinds:

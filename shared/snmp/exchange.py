@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -76,21 +74,19 @@ class Exchange:
     def close(self) -> None:
         self.udp.close()
 
-    @contextmanager
-    def waiting(
-        self, address: str, port: int, traffic: Traffic, *, from_anywhere: bool = False
-    ) -> Iterator[tuple[int, Waiting]]:
-        """A request id, and what is waited for under it while the block runs."""
+    def open(
+        self, address: str, port: int, traffic: Traffic, *, from_anywhere: bool
+    ) -> tuple[int, Waiting]:
+        """A request id, and what is waited for under it until it is closed."""
         request_id = fresh_id()
         while request_id in self._open:
             request_id = fresh_id()
-        waiting = self._open[request_id] = Waiting(
-            (_canonical(address), port), traffic, from_anywhere
-        )
-        try:
-            yield request_id, waiting
-        finally:
-            del self._open[request_id]
+        waiting = Waiting((_canonical(address), port), traffic, from_anywhere)
+        self._open[request_id] = waiting
+        return request_id, waiting
+
+    def close_request(self, request_id: int) -> None:
+        del self._open[request_id]
 
     async def send(self, payload: bytes, address: str, port: int, traffic: Traffic) -> None:
         """Raises: OutsideCeilingError; NoAnswerError where the system will not send it."""
@@ -140,8 +136,11 @@ def _decoded(payload: bytes) -> SnmpMessage:
     """A response, in whatever BER. Raises: WireError."""
     try:
         answer = decode(payload)
-    except WireError:
-        answer = decode_leniently(payload)
+    except WireError as strict:
+        try:
+            answer = decode_leniently(payload)
+        except WireError:
+            raise strict from None  # it names the octet
     if answer.pdu != RESPONSE:
         raise WireError("a question")
     return answer

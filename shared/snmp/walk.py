@@ -268,7 +268,7 @@ class _Known(NamedTuple):
 
     def is_answered_by(self, answer: SnmpMessage) -> bool:
         """Whether each row that was known came, and none between them or after."""
-        oids = [varbind.oid for varbind in answer.varbinds]
+        oids = [oid for oid, _, _ in answer.varbinds]
         if answer.error_status != NO_ERROR or len(oids) != len(self.starts):
             return False
         for at, prefix in self.ends:

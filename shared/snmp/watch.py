@@ -96,18 +96,17 @@ class Watch:
             elif extras and len(answer.varbinds) <= len(extras):
                 self._is_too_small = True
             else:
-                found = {
-                    one.oid: one
-                    for one in answer.varbinds
-                    if one.oid in self._watched and exists(one)
-                }
+                watched = self._watched
+                found = {v[0]: v for v in answer.varbinds if v[0] in watched and exists(v)}
                 self._unseen = self._watched.keys() - found
                 if self._unseen:
                     answered = [*asked, *oids][: len(answer.varbinds)]
                     self._refuse_wrong(pdu, answered, answer.varbinds)
                     found = await self._with_missing(pdu, answered, found)
                 self._compare(found)
-                return answer._replace(varbinds=answer.varbinds[len(extras) :])
+                if extras:
+                    answer = answer._replace(varbinds=answer.varbinds[len(extras) :])
+                return answer
 
     def _extras(self, pdu: int, oids: Sequence[str]) -> list[str]:
         """What is watched and not asked for anyway."""
