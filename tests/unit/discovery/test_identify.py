@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,8 @@ from services.discovery.identify import (
     load_makers,
     text_of,
 )
-from shared.snmp.port import Traffic, Varbind
+from shared.snmp.port import Varbind
+from tests.unit.walks import WalkSession
 
 RECORDINGS = Path(__file__).parents[4] / "shared" / "recordings"
 NET_SNMP = "1.3.6.1.4.1.8072.3.2.10"
@@ -34,32 +35,9 @@ UNAME = "Linux files 6.1.0-18-amd64 #1 SMP x86_64"
 UNKNOWN = "1.3.6.1.4.1.59999.1"
 
 
-class Walk:
-    """A session that answers from rows in the agent's order."""
-
-    def __init__(self, rows: Mapping[str, int | str | bytes]) -> None:
-        self.rows = {oid: Varbind(oid, "", value) for oid, value in rows.items()}
-        self.traffic = Traffic()
-
-    async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
-        return {oid: self.rows[oid] for oid in oids if oid in self.rows}
-
-    async def table(
-        self, columns: Sequence[str], *, max_rows: int = 1000
-    ) -> Mapping[str, Mapping[str, Varbind]]:
-        return {
-            column: {
-                oid.removeprefix(column + "."): varbind
-                for oid, varbind in self.rows.items()
-                if oid.startswith(column + ".")
-            }
-            for column in columns
-        }
-
-
 async def verdict(rows: Mapping[str, int | str | bytes], *, v1: bool = False) -> Verdict:
     """As the sweep comes to it: the first answer, and more where that does not tell."""
-    walk = Walk(rows)
+    walk = WalkSession({oid: Varbind(oid, "", value) for oid, value in rows.items()})
     question = V1_QUESTION if v1 else FIRST_QUESTION
     evidence = Evidence().with_varbinds((await walk.get(question)).values())
     found = judge(evidence, load_makers())

@@ -12,7 +12,7 @@ from services.poller.profile import load_profiles
 from services.poller.recognise import Profiles
 from shared.messages import MeterRead, SnmpTarget, order_id
 from shared.snmp.port import SnmpSession, Varbind
-from tests.unit.poller.walks import WalkSession
+from tests.unit.walks import WalkSession
 
 PROFILES = Profiles(load_profiles())
 TARGET = SnmpTarget(snmp="10.0.0.7")

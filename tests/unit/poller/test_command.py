@@ -15,7 +15,7 @@ from services.poller.settings import PollerSettings
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.decode import decode
 from shared.snmp.port import Value, Varbind
-from tests.unit.poller.walks import rows_of
+from tests.unit.walks import rows_of
 
 WALKS = Path(__file__).parents[2] / "walks"
 NOT_A_PRINTER = {"1.3.6.1.2.1.1.1.0": Varbind("1.3.6.1.2.1.1.1.0", "OctetString", b"Northwind UPS")}

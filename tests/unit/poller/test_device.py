@@ -16,7 +16,7 @@ from services.poller.mib import (
 )
 from shared.snmp.port import ErrorStatusError, MalformedAnswerError, NoAnswerError, Varbind
 from tests.unit.poller.reading import NOON, counter, octets, read_session
-from tests.unit.poller.walks import WalkSession, rows_of
+from tests.unit.walks import WalkSession, rows_of
 
 MONO = rows_of(Path(__file__).parents[2] / "walks" / "mono-laser.snmprec")
 KYOCERA = rows_of(Path(__file__).parents[2] / "walks" / "kyocera-colour-mfp.snmprec")

@@ -19,7 +19,7 @@ from shared.clock import utc_now
 from shared.credentials import Credential, CredentialError, save_credential
 from shared.messages import DeviceFound, Message, MeterRead, ReadFailed, SnmpTarget, order_id
 from tests.unit.poller.reading import ROUND
-from tests.unit.poller.walks import rows_of
+from tests.unit.walks import rows_of
 
 WALKS = Path(__file__).parents[2] / "walks"
 

@@ -30,7 +30,7 @@ from shared.messages import (
 )
 from shared.snmp.port import SnmpSession, Varbind
 from tests.unit.poller.reading import NOON, PROFILES, ROUND, TARGET
-from tests.unit.poller.walks import WalkSession, rows_of
+from tests.unit.walks import WalkSession, rows_of
 
 MONO = rows_of(Path(__file__).parents[2] / "walks" / "mono-laser.snmprec")
 HEAD_OFFICE = Credential(community=SecretStr("h3ad-office"))

@@ -16,7 +16,7 @@ from services.poller.decode import NotAPrinterError
 from services.poller.mib import GENERAL_SERIAL, HR_DEVICE_DESCR, SUPPLY_LEVEL, SUPPLY_MAX
 from shared.messages import MeterRead
 from tests.unit.poller.reading import read_rows
-from tests.unit.poller.walks import rows_of
+from tests.unit.walks import rows_of
 
 RECORDINGS = Path(__file__).parents[4] / "shared" / "recordings"
 NAMES = sorted(path.stem for path in RECORDINGS.glob("*.snmprec"))

@@ -11,7 +11,7 @@ import pytest
 from shared.decode import decode
 from shared.messages import MeterRead
 from tests.unit.poller.reading import PROFILES, read_rows
-from tests.unit.poller.walks import rows_of
+from tests.unit.walks import rows_of
 
 WALKS = Path(__file__).parents[2] / "walks"
 NAMES = sorted(path.stem for path in WALKS.glob("*.snmprec"))
