@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from uuid import uuid4
@@ -23,7 +24,7 @@ from services.poller.settings import PollerSettings
 from shared.ceiling import Ceiling
 from shared.clock import utc_now
 from shared.credentials import PUBLIC
-from shared.messages import MeterRead, SnmpTarget, order_id
+from shared.messages import DeviceFound, MeterRead, SnmpTarget, order_id
 from shared.serve import collect_seldom
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import SnmpSession, Traffic
@@ -42,21 +43,22 @@ class Poller:
         self._plans = Plans()
         self.complete = 0
 
-    async def poll(self, devices: int) -> None:
+    async def poll(self, orders: Sequence[DeviceFound]) -> None:
         """Every device once; no more than IN_FLIGHT at a time."""
         self.complete = 0
-        round_id = uuid4()
-        waiting = iter(addresses(devices))
+        waiting = iter(orders)
 
-        async def worker(waiting: Iterator[str]) -> None:
-            for address in waiting:
+        async def worker(waiting: Iterator[DeviceFound]) -> None:
+            for found in waiting:
+                assert isinstance(found.target, SnmpTarget)
+                address = found.target.snmp
                 session = self._client.session(
                     address, self._port, PUBLIC, deadline_s=self._settings.read_s
                 )
                 device = await self._read(session, address)
-                target = SnmpTarget(snmp=address, port=self._port)
-                order = order_id(round_id, target)
-                read = device.message(order, round_id, "bench", target, session.traffic)
+                read = device.message(
+                    found.order, found.round, "bench", found.target, session.traffic
+                )
                 if read.to_json() and is_complete(read, address):
                     self.complete += 1
 
@@ -70,6 +72,22 @@ class Poller:
         device = await read_device(session, self._profiles, address, utc_now, plan)
         self._plans.keep(place, device.plan)
         return device
+
+
+def orders_to(devices: int, port: int) -> list[DeviceFound]:
+    """What the broker brings: one for each device."""
+    round_id = uuid4()
+    targets = [SnmpTarget(snmp=address, port=port) for address in addresses(devices)]
+    return [
+        DeviceFound(
+            order=order_id(round_id, target),
+            round=round_id,
+            target=target,
+            found_by="known",
+            read_before=utc_now() + timedelta(hours=1),
+        )
+        for target in targets
+    ]
 
 
 def is_complete(read: MeterRead, address: str) -> bool:
@@ -94,8 +112,9 @@ async def run(counters: Path, port: int, devices: int) -> None:
         collect_seldom()
         for name in ("cold", "warm"):
             before = _copy(client.traffic)
+            orders = orders_to(devices, port)
             measuring = Measuring(f"Pagetally, {name}", counters)
-            await poller.poll(devices)
+            await poller.poll(orders)
             passed = measuring.done(devices, poller.complete)
             passed.tell(_disagreement(passed, before, client.traffic))
 

@@ -89,6 +89,15 @@ class Rows:
     def text(self, column: str, instance: str) -> str | None:
         return self.as_text(self.cell(column, instance))
 
+    def texts(self, column: str) -> dict[str, str | None]:
+        """The octet strings of a column, as `as_text` reads them."""
+        charset = self.charset
+        return {
+            at: decode_text(value, charset)
+            for at, (_, _, value) in self.column(column).items()
+            if isinstance(value, bytes)
+        }
+
     def as_text(self, varbind: Varbind | None, limit: int = MAX_TEXT) -> str | None:
         """An octet string in the character set that the device declares; an OID as it is."""
         if varbind is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from services.poller.mib import (
     ALERT_COLUMNS,
+    ALERT_DESCRIPTION,
     ALERT_GROUPS,
     ALERT_SEVERITIES,
     DEVICE_STATUS,
@@ -14,7 +17,7 @@ from services.poller.mib import (
     PRINTER_STATUS,
     SYS_UP_TIME,
 )
-from services.poller.rows import Rows, integer
+from services.poller.rows import Rows, integers
 from shared.messages import Alert, DeviceStatus
 
 MAX_ALERTS = 200
@@ -32,15 +35,16 @@ def device_status(rows: Rows, index: str | None) -> DeviceStatus:
 
 
 def alerts(rows: Rows) -> list[Alert]:
-    severities, groups, codes, descriptions = map(rows.column, ALERT_COLUMNS)
-    instances = dict.fromkeys([*severities, *groups, *codes, *descriptions])
+    instances = dict.fromkeys(chain.from_iterable(map(rows.column, ALERT_COLUMNS)))
+    severities, groups, codes, _ = (integers(rows.column(column)) for column in ALERT_COLUMNS)
+    descriptions = rows.texts(ALERT_DESCRIPTION)
     return [
         Alert(
             index=instance,
-            severity=_word(ALERT_SEVERITIES, integer(severities.get(instance))),
-            group=_word(ALERT_GROUPS, integer(groups.get(instance))),
-            code=integer(codes.get(instance)),
-            description=rows.as_text(descriptions.get(instance)),
+            severity=_word(ALERT_SEVERITIES, severities.get(instance)),
+            group=_word(ALERT_GROUPS, groups.get(instance)),
+            code=codes.get(instance),
+            description=descriptions.get(instance),
         )
         for instance in list(instances)[:MAX_ALERTS]
     ]

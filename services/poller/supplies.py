@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
+from itertools import chain
 
 from pydantic import TypeAdapter
 
@@ -23,7 +23,6 @@ from services.poller.mib import (
 )
 from services.poller.rows import Rows, integers
 from shared.messages import SupplyLevel
-from shared.snmp.port import Varbind
 
 MAX_SUPPLIES = 200
 _SUPPLIES = TypeAdapter(list[SupplyLevel])
@@ -32,40 +31,30 @@ _NUMBERS = (SUPPLY_COLORANT, SUPPLY_CLASS, SUPPLY_TYPE, SUPPLY_UNIT, SUPPLY_MAX,
 
 def supply_levels(rows: Rows) -> list[SupplyLevel]:
     """The supplies in table order."""
-    columns = [rows.column(column) for column in SUPPLY_COLUMNS]
-    numbers = [integers(rows.column(column)) for column in _NUMBERS]
-    descriptions = rows.column(SUPPLY_DESCRIPTION)
-    in_order = sorted(dict.fromkeys(at for cells in columns for at in cells), key=_table_order)
-    return _SUPPLIES.validate_python(
-        [
-            _supply(rows, at, descriptions.get(at), *(column.get(at) for column in numbers))
-            for at in in_order[:MAX_SUPPLIES]
-        ]
+    instances = dict.fromkeys(chain.from_iterable(map(rows.column, SUPPLY_COLUMNS)))
+    colorants, classes, types, units, capacities, levels = (
+        integers(rows.column(column)).get for column in _NUMBERS
     )
-
-
-def _supply(
-    rows: Rows,
-    at: str,
-    description: Varbind | None,
-    colorant: int | None,
-    kind: int | None,
-    type_: int | None,
-    unit: int | None,
-    max_capacity: int | None,
-    level: int | None,
-) -> Mapping[str, object]:
-    return {
-        "index": at,
-        "description": rows.as_text(description),
-        "type": None if type_ is None else SUPPLY_TYPES.get(type_) or f"type {type_}",
-        "colorant": _colorant(rows, at, colorant) if colorant else None,
-        "level_percent": level_percent(level, max_capacity),
-        "level": level,
-        "max_capacity": max_capacity,
-        "unit": None if unit is None else SUPPLY_UNITS.get(unit) or f"unit {unit}",
-        "state": state(level, max_capacity, receptacle=kind == RECEPTACLE),
-    }
+    descriptions, values = rows.texts(SUPPLY_DESCRIPTION).get, rows.texts(COLORANT_VALUE).get
+    supplies = []
+    for at in sorted(instances, key=_table_order)[:MAX_SUPPLIES]:
+        colorant, type_, unit = colorants(at), types(at), units(at)
+        # prtMarkerSuppliesColorantIndex; 0: no colorant
+        value = values(f"{at.partition('.')[0]}.{colorant}") if colorant else None
+        level, max_capacity = levels(at), capacities(at)
+        supply = {
+            "index": at,
+            "description": descriptions(at),
+            "type": None if type_ is None else SUPPLY_TYPES.get(type_) or f"type {type_}",
+            "colorant": value.lower() if value else None,
+            "level_percent": level_percent(level, max_capacity),
+            "level": level,
+            "max_capacity": max_capacity,
+            "unit": None if unit is None else SUPPLY_UNITS.get(unit) or f"unit {unit}",
+            "state": state(level, max_capacity, receptacle=classes(at) == RECEPTACLE),
+        }
+        supplies.append(supply)
+    return _SUPPLIES.validate_python(supplies)
 
 
 def level_percent(level: int | None, max_capacity: int | None) -> float | None:
@@ -105,13 +94,6 @@ def state(level: int | None, max_capacity: int | None, *, receptacle: bool) -> s
     if level > max_capacity:
         return f"level {level} is above the capacity {max_capacity}"
     return None
-
-
-def _colorant(rows: Rows, instance: str, index: int) -> str | None:
-    """prtMarkerColorantValue by way of prtMarkerSuppliesColorantIndex; 0: no colorant."""
-    device = instance.partition(".")[0]
-    text = rows.text(COLORANT_VALUE, f"{device}.{index}")
-    return text.lower() if text else None
 
 
 @lru_cache(maxsize=4096)

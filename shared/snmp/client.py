@@ -135,7 +135,9 @@ class WireSession:
 
     async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
         """As the port's; also raises OutsideCeilingError."""
-        todo = list(dict.fromkeys(oids))
+        todo = list(oids)
+        if len(set(todo)) < len(todo):
+            todo = list(dict.fromkeys(todo))
         found: dict[str, Varbind] = {}
         while todo:
             asked = todo[: self._asker.width]

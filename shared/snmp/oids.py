@@ -11,6 +11,7 @@ def order(oid: str) -> tuple[int, ...]:
     return tuple(map(int, oid.split(".")))
 
 
+@lru_cache(maxsize=4096)
 def predecessor(oid: str) -> str:
     """What GETNEXT is asked for, to be answered with `oid` where it exists."""
     parent, _, last = oid.rpartition(".")
