@@ -307,10 +307,6 @@ def _cells(rows: Rows, columns: Iterable[str]) -> Iterator[tuple[str, str, str]]
 
 def _same_device(rows: Rows, came: Mapping[str, Varbind]) -> None:
     """Raises: NotReadableError, where what came last is another's than what came first."""
-    before, after = rows.one(SYS_UP_TIME), came.get(SYS_UP_TIME)
-    ticks = [varbind.value if varbind else None for varbind in (before, after)]
-    if isinstance(ticks[0], int) and isinstance(ticks[1], int) and ticks[1] < ticks[0]:
-        raise NotReadableError("it was restarted or replaced while it was read")
     for first in (rows.one(SYS_OBJECT_ID), *telling(rows)):
         last = came.get(first.oid) if first else None
         if first and last and last.value != first.value:

@@ -22,7 +22,8 @@ from shared.snmp.port import (
 from shared.snmp.wire import GET, GETBULK, GETNEXT, SnmpMessage, encode_oid, exists
 
 SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"  # RFC 3418, in 1/100 s
-# some agents keep their time coarsely or badly, but in none does it go back
+# some agents keep their time coarsely or badly
+_BACK_S = 1.0
 _SLACK_S = 60.0
 _SLACK_RATE = 10.0
 _OCTETS = 12  # of a varbind beside its OID and text
@@ -187,7 +188,7 @@ class Watch:
         if not isinstance(before, int) or not isinstance(now, int):
             return
         gone_s = (now - before) / 100
-        if not 0 <= gone_s <= _SLACK_S + _SLACK_RATE * elapsed_s:
+        if not -_BACK_S <= gone_s <= _SLACK_S + _SLACK_RATE * elapsed_s:
             raise AnotherDeviceError(
                 f"{self.name}: it was restarted or replaced while it was read: its sysUpTime went "
                 f"on by {gone_s:g} s in {elapsed_s:.1f} s"

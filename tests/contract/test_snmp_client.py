@@ -23,6 +23,7 @@ from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import PUBLIC, Credential
 from shared.snmp.client import SnmpClient, WireSession
 from shared.snmp.port import (
+    AnotherDeviceError,
     ErrorStatusError,
     MalformedAnswerError,
     NoAnswerError,
@@ -370,6 +371,22 @@ async def test_a_slow_device_costs_no_more_than_the_deadline(agents: Agents) -> 
                 await session.get([SYS_DESCR])
 
     assert time.monotonic() - began < 1.3
+
+
+@pytest.mark.parametrize(("back", "is_taken"), [(50, True), (50_000, False)])
+async def test_an_uptime_that_falls_is_a_restart_unless_it_is_a_clocks_jitter(
+    agents: Agents, back: int, is_taken: bool
+) -> None:
+    ticks = iter([100_000, 100_000 - back])
+    rows: Rows = {**ROWS, SYS_UPTIME: ("TimeTicks", lambda: next(ticks))}
+    async with session_with(agents, SimulatedAgent(rows)) as session:
+        session.expect(())
+        await session.get([SYS_DESCR])
+        if is_taken:
+            assert list(await session.get([SYS_DESCR])) == [SYS_DESCR]
+        else:
+            with pytest.raises(AnotherDeviceError, match=r"went on by -500 s"):
+                await session.get([SYS_DESCR])
 
 
 async def test_where_it_is_allowed_an_answer_from_another_port_counts_by_its_id(
