@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from services.poller.identity import mac_interface
 from services.poller.mib import (
     ALERT_COLUMNS,
+    ALERT_DESCRIPTION,
     COLORANT_VALUE,
     ETHERNET,
     GENERAL_COLUMNS,
@@ -19,6 +20,8 @@ from services.poller.mib import (
     MARKER_COLUMNS,
     PRINTER_TYPE,
     SUPPLY_COLUMNS,
+    SUPPLY_DESCRIPTION,
+    SUPPLY_LEVEL,
     SYSTEM_COLUMNS,
 )
 from services.poller.recognise import Choice
@@ -28,33 +31,41 @@ from shared.snmp.port import Walk
 MAX_ROWS = 200  # of a standard table; one that goes on is an agent's that makes up rows
 _ONE_MORE = MAX_ROWS + 1
 
-# the first row of each: one datagram, which a v1 agent answers as well; sessions add sysUpTime
-FIRST = tuple(
-    Walk(columns, octets=octets, max_rows=1)
-    for columns, octets in (
-        (SYSTEM_COLUMNS, 120),
-        (MARKER_COLUMNS, 6),
-        (GENERAL_COLUMNS, 60),
-        (HR_COLUMNS, 50),
-        (HR_PRINTER_COLUMNS, 4),
-        ((LOCALIZATION_CHARSET,), 2),
-        (IF_COLUMNS, 8),
-    )
+_MANY = 4  # supplies: whether there are more says how many rows are asked for at once
+# The first row of each, and whether there are many supplies: one datagram of the usual 20
+# varbinds, which a v1 agent answers as well. What is missing here comes with the counters.
+FIRST = (
+    *(
+        Walk(columns, octets=octets, max_rows=1)
+        for columns, octets in (
+            (SYSTEM_COLUMNS, 120),
+            (MARKER_COLUMNS, 6),
+            (GENERAL_COLUMNS, 30),
+            (HR_COLUMNS, 50),
+            (HR_PRINTER_COLUMNS, 4),
+            (IF_COLUMNS, 8),
+            ((SUPPLY_DESCRIPTION,), 30),
+            ((ALERT_DESCRIPTION,), 30),
+        )
+    ),
+    Walk((SUPPLY_LEVEL,), octets=4, after=f"1.{_MANY}", max_rows=1),
 )
-_SUPPLIES = Walk(SUPPLY_COLUMNS, expected=10, octets=34, max_rows=_ONE_MORE)
 _COLORANTS = Walk((COLORANT_VALUE,), expected=4, octets=8, max_rows=_ONE_MORE)
-_ALERTS = Walk(ALERT_COLUMNS, expected=3, octets=34, max_rows=_ONE_MORE)
 _HR_DEVICES = Walk(HR_COLUMNS, expected=6, octets=50, max_rows=_ONE_MORE)
 
 
 def what_prints(rows: Rows, tell_tales: Sequence[str]) -> list[Walk]:
-    """What the first rows leave open: whether it prints, and its supplies."""
+    """What the first rows leave open: whether it prints, and its supplies.
+
+    Takes out of `rows` what told whether there are many supplies.
+    """
+    many = bool(rows.columns.pop(SUPPLY_LEVEL, None))
     return [
         *_after_first(rows, MARKER_COLUMNS, expected=0),
         *map(one, tell_tales),
         *_of_index(rows),
         *_charset(rows),
-        _SUPPLIES,
+        _table(rows, SUPPLY_COLUMNS, SUPPLY_DESCRIPTION, expected=10 if many else _MANY),
         _COLORANTS,
     ]
 
@@ -63,8 +74,8 @@ def besides(rows: Rows) -> list[Walk]:
     """What a read holds beside counters and supplies."""
     interface = mac_interface(rows)
     if interface and interface.kind == ETHERNET:
-        return [_ALERTS]
-    return [_ALERTS, *_after_first(rows, IF_COLUMNS, expected=2)]
+        return [_alerts(rows)]
+    return [_alerts(rows), *_after_first(rows, IF_COLUMNS, expected=2)]
 
 
 def of_profile(rows: Rows, choice: Choice) -> list[Walk]:
@@ -90,6 +101,18 @@ def one(oid: str) -> Walk:
     return Walk((column,), octets=20, after=_before(int(last)), max_rows=1)
 
 
+def _alerts(rows: Rows) -> Walk:
+    return _table(rows, ALERT_COLUMNS, ALERT_DESCRIPTION, expected=3)
+
+
+def _table(rows: Rows, columns: tuple[str, ...], text: str, expected: int) -> Walk:
+    """All rows, of about the length of the first; of a table that seems empty, whether it is."""
+    first = next(iter(rows.column(text).values()), None)
+    length = len(first.value) if first and isinstance(first.value, bytes) else 0
+    octets = 2 * len(columns) + length + 6
+    return Walk(columns, expected if first else 0, octets, max_rows=_ONE_MORE)
+
+
 def _of_index(rows: Rows) -> list[Walk]:
     """The row of the printing device in tables whose first row is another's."""
     printer_mib = (*MARKER_COLUMNS, *GENERAL_COLUMNS)
@@ -105,15 +128,12 @@ def _of_index(rows: Rows) -> list[Walk]:
 
 
 def _charset(rows: Rows) -> list[Walk]:
-    """prtLocalizationCharacterSet of the localization in use."""
-    first = rows.column(LOCALIZATION_CHARSET)
+    """prtLocalizationCharacterSet of the localization in use; all, where that is not told."""
     for device in rows.column(GENERAL_LOCALIZATION):
         current = rows.integer(GENERAL_LOCALIZATION, device)
-        if not first or current is None or f"{device}.{current}" in first:
-            return []
-        if current > 0:
+        if current is not None and current > 0:
             return [one(f"{LOCALIZATION_CHARSET}.{device}.{current}")]
-    return _after_first(rows, (LOCALIZATION_CHARSET,), expected=0)
+    return [Walk((LOCALIZATION_CHARSET,), expected=1, octets=2, max_rows=_ONE_MORE)]
 
 
 def _after_first(rows: Rows, columns: Sequence[str], expected: int) -> list[Walk]:

@@ -192,8 +192,9 @@ class _Column:
         self.last = oid
         self.seen += 1
         self.ended = self.seen >= self.max_rows or (self.due == [] and not self.leads)
-        if isinstance(varbind.value, bytes):
-            self.octets = max(self.octets, len(encode_oid(oid)) + 6 + len(varbind.value))
+        length = len(varbind.value) if isinstance(varbind.value, bytes) else 4
+        octets = len(encode_oid(oid)) + 6 + length
+        self.octets = max(self.octets, octets) if self.seen > 1 else octets
         if varbind.type != "Null":
             self.rows[oid[len(self.prefix) :]] = varbind
 
