@@ -120,7 +120,6 @@ async def read_device(
             read = await _read_again(session, profiles, address, now, plan)
             if read is not None:
                 return read
-        session.expect(())
         return await _read_in_full(session, rows, profiles, address, now)
     except NoAnswerError as error:
         if session.traffic.packets_in == 0:

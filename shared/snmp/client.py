@@ -11,6 +11,7 @@ from shared.credentials import Credential
 from shared.snmp.ask import Asker, WireAsker, refuse_error
 from shared.snmp.error_status import NO_SUCH_NAME
 from shared.snmp.exchange import Exchange, Strays
+from shared.snmp.message import VALUELESS
 from shared.snmp.port import (
     USUAL_VARBINDS,
     ErrorStatusError,
@@ -26,8 +27,6 @@ from shared.snmp.v3_exchange import V3Exchange
 from shared.snmp.walk import Walker
 from shared.snmp.watch import Watch
 from shared.snmp.wire import GET, SnmpMessage
-
-_NO_VALUES = frozenset({"Null", "noSuchObject", "noSuchInstance", "endOfMibView"})
 
 
 class SnmpClient:
@@ -179,7 +178,7 @@ class WireSession:
                 return {asked[index - 1]: None}
         refuse_error(self._asker.name, asked, answer)
         if [oid for oid, _, _ in answer.varbinds] == asked:
-            return {v[0]: v if v[1] not in _NO_VALUES else None for v in answer.varbinds}
+            return {v[0]: v if v[1] not in VALUELESS else None for v in answer.varbinds}
         settled: dict[str, Varbind | None] = {}
         wanted = set(asked)
         for varbind in answer.varbinds:
@@ -197,4 +196,4 @@ class WireSession:
 
 
 def _existing(varbind: Varbind) -> Varbind | None:
-    return varbind if varbind.type not in _NO_VALUES else None
+    return varbind if varbind.type not in VALUELESS else None

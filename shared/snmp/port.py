@@ -118,8 +118,10 @@ class SnmpSession(Protocol):
     manners: Manners
 
     def expect(self, varbinds: Iterable[Varbind]) -> None:
-        """What tells the device. From now on each answer must hold it unchanged, and a sysUpTime
-        that has gone on, or AnotherDeviceError is raised.
+        """What tells the device, beside what was expected before; nothing begins anew.
+
+        From now on each answer must hold it unchanged, and a sysUpTime that has gone on, or
+        AnotherDeviceError is raised.
         """
 
     async def confirm(self) -> None:

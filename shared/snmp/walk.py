@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from shared.snmp.ask import Asker, refuse_error
 from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME, TOO_BIG
+from shared.snmp.message import VALUELESS
 from shared.snmp.oids import order
 from shared.snmp.port import (
     USUAL_VARBINDS,
@@ -218,6 +219,8 @@ class _Table:
 
     def begin_anew(self) -> None:
         """Forget the rows that were known; what else is in this answer is of no use."""
+        for column in self.columns:
+            column.ended = True
         self.walk = self.walk._replace(instances=None)
         self.columns = self._columns()
 
@@ -281,8 +284,12 @@ class _Known(NamedTuple):
     def rows_in(self, answer: SnmpMessage) -> dict[str, dict[str, Varbind]]:
         varbinds = answer.varbinds
         return {
-            column: dict(zip(instances, varbinds[at : at + len(instances)], strict=True))
-            for column, instances, at in self.columns
+            column: {
+                instance: varbind
+                for instance, varbind in zip(instances, varbinds[begin:], strict=False)
+                if varbind[1] not in VALUELESS
+            }
+            for column, instances, begin in self.columns
         }
 
 

@@ -68,7 +68,9 @@ class Watch:
 
     def expect(self, varbinds: Iterable[Varbind]) -> None:
         """As SnmpSession.expect."""
-        self._watched.update((varbind.oid, varbind) for varbind in varbinds)
+        fresh = {varbind.oid: varbind for varbind in varbinds}
+        self._watched = {**self._watched, **fresh} if fresh else {SYS_UP_TIME: None}
+        self._unseen = set()
 
     async def ask(
         self,
