@@ -30,6 +30,9 @@ PEERS = {
     "/usr/bin/git": "git",
 }
 
+# files, each whole: most tests wait for a peer, and each process has peers of its own
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile")
+
 COMPILERS = {
     "/usr/bin/gcc": "gcc",
     f"{sysconfig.get_path('include')}/Python.h": "python3-dev",
@@ -54,7 +57,7 @@ def main(arguments: list[str]) -> int:
         arguments.remove("--checks")
         if checks() != 0:
             return 1
-    selection = ["tests"]
+    selection = ["tests", *TWO_AT_A_TIME]
     if "--faults" in arguments:
         arguments.remove("--faults")
         os.environ["PAGETALLY_FAULTS"] = "long"
