@@ -18,7 +18,7 @@ from shared.credentials import Credential, save_credential
 from shared.messages import ReadFailed
 from tests.contract.device_pairs import CHANGED, COLOUR, OTHERS, SILENT_ABOUT_SERIAL
 from tests.contract.polled import Outcome, Poller, running_poller, said
-from tests.peers.agent import _free_udp_port as free_udp_port
+from tests.peers.agent import free_udp_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -35,7 +35,7 @@ from shared.snmp.port import (
 from shared.snmp.v3_ask import V3Asker
 from shared.snmp.v3_exchange import IN_FLIGHT, V3Exchange
 from shared.snmp.v3_message import AUTH, PRIV, read_message
-from tests.peers.agent import _free_udp_port
+from tests.peers.agent import free_udp_port
 from tests.peers.snmpd import (
     AUTH_PASSWORD,
     CONTEXT,
@@ -116,7 +116,7 @@ async def simulated(
     tries: int = 2,
 ) -> AsyncIterator[tuple[Site, V3Agent]]:
     agent = V3Agent(credential, ROWS, misbehave=misbehave, report=report, delay_s=delay_s)
-    address, port = "127.64.3.1", _free_udp_port()
+    address, port = "127.64.3.1", free_udp_port()
     async with (
         answering(agent, address, port),
         site(address, port, timeout_s=timeout_s, tries=tries) as made,
@@ -290,7 +290,7 @@ async def tapped(port: int) -> AsyncIterator[tuple[int, list[bytes]]]:
         def datagram_received(self, data: bytes, addr: Any) -> None:
             front.sendto(data, sources[-1])
 
-    own = _free_udp_port()
+    own = free_udp_port()
     front, _ = await loop.create_datagram_endpoint(Front, local_addr=("127.0.0.1", own))
     back, _ = await loop.create_datagram_endpoint(Back, remote_addr=("127.0.0.1", port))
     try:
@@ -437,7 +437,7 @@ async def test_octets_that_are_no_answer_are_told_as_such() -> None:
 
 
 async def test_silence_says_address_tries_and_seconds() -> None:
-    port = _free_udp_port()
+    port = free_udp_port()
     async with site("127.64.3.9", port, timeout_s=0.1) as made:
         with pytest.raises(NoAnswerError) as told:
             await made.name(SIMULATED)

@@ -23,25 +23,27 @@ class Agents:
     def __init__(self, stack: AsyncExitStack) -> None:
         from shared.ceiling import Ceiling
 
-        self.port = _free_udp_port()
+        self.port = free_udp_port()
         self.ceiling = Ceiling(networks=(), ports=frozenset({self.port}))
         self._stack = stack
+        self._next = random.randrange(2**21)
 
     def name(self, address: str, port: int | None = None) -> None:
         """Have the ceiling allow an address, whoever answers there."""
         self.ceiling = self.ceiling.naming([ip_network(address)], [port or self.port])
 
     async def start(self, agent: SimulatedAgent, address: str | None = None) -> str:
-        """The address, a random one of 127.64.0.0/10 unless given, at which `agent` answers."""
+        """The address, the next of 127.64.0.0/10 unless given, at which `agent` answers."""
         from services.solo.simulator import simulate
 
-        address = address or str(ip_network("127.64.0.0/10")[random.randrange(1, 2**22 - 1)])
+        self._next += 1
+        address = address or str(ip_network("127.64.0.0/10")[self._next])
         await self._stack.enter_async_context(simulate({(address, self.port): agent}))
         self.name(address)
         return address
 
 
-def _free_udp_port() -> int:
+def free_udp_port() -> int:
     """Below the ports that the system gives to clients, which hold theirs on every address."""
     while True:
         port = random.randrange(17_000, 32_000)

@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from tests.peers.agent import _free_udp_port
+from tests.peers.agent import free_udp_port
 
 if TYPE_CHECKING:
     from services.solo.simulator import SimulatedAgent
@@ -30,7 +30,7 @@ class Crowd:
     def __init__(
         self, agent: SimulatedAgent | None = None, *, loss: float = 0.0, seed: int = 0
     ) -> None:
-        self.port = _free_udp_port()
+        self.port = free_udp_port()
         self.asked: Counter[str] = Counter()  # datagrams by address
         self._agent = agent
         self._loss = loss

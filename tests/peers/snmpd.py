@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.peers import missing
-from tests.peers.agent import _free_udp_port
+from tests.peers.agent import free_udp_port
 
 PROGRAM = Path("/usr/sbin/snmpd")
 AUTH_PASSWORD = "auth-of-the-peer"
@@ -66,7 +66,7 @@ class Snmpd:
         if not PROGRAM.exists():
             missing(str(PROGRAM))
         self.address = "127.0.0.1"
-        self.port = _free_udp_port()
+        self.port = free_udp_port()
         self.engine_id = engine_id
         self._folder = folder
         self._lines = lines

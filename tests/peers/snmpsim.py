@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.peers import missing
-from tests.peers.agent import _free_udp_port
+from tests.peers.agent import free_udp_port
 
 ADDRESS = "127.0.0.1"
 _START_S = 20.0
@@ -30,7 +30,7 @@ def snmpsim(folder: Path, recordings: Iterable[Path], *arguments: str) -> Iterat
     for module in ("snmpsim", "pysmi"):  # which snmpsim imports without asking for it
         if find_spec(module) is None:
             missing(module)
-    served, log, port = folder / "served", folder / "log", _free_udp_port()
+    served, log, port = folder / "served", folder / "log", free_udp_port()
     served.mkdir()
     for recording in recordings:
         shutil.copy(recording, served)

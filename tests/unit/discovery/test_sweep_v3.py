@@ -24,7 +24,7 @@ from shared.snmp.port import Traffic, Value
 from shared.snmp.v3_ask import V3Asker
 from shared.snmp.v3_exchange import V3Exchange
 from shared.snmp.wire import V1, V2C
-from tests.peers.agent import _free_udp_port
+from tests.peers.agent import free_udp_port
 from tests.peers.crowd import Crowd
 from tests.peers.v3_agent import V3Agent, answering
 
@@ -84,7 +84,7 @@ async def answers_of(port: int, *names: str) -> tuple[Sweep, list[Answer]]:
 
 
 async def test_an_engine_is_found_by_a_question_that_holds_no_user_and_no_secret() -> None:
-    port = _free_udp_port()
+    port = free_udp_port()
     agent = V3Agent(CREDENTIALS["secure"], {})
     async with answering(agent, "127.9.3.2", port):
         sweep, [answer] = await answers_of(port, "secure")
@@ -99,7 +99,7 @@ async def test_an_engine_is_found_by_a_question_that_holds_no_user_and_no_secret
 
 
 async def test_a_device_of_v3_and_one_of_v2c_are_found_in_one_range() -> None:
-    port = _free_udp_port()
+    port = free_udp_port()
     old = SimulatedAgent({"1.3.6.1.2.1.1.2.0": ("ObjectIdentifier", "1.3.6.1.4.1.1347.41")})
     agent = V3Agent(CREDENTIALS["secure"], {})
     async with answering(agent, "127.9.3.2", port), simulate({("127.9.3.3", port): old}):
@@ -112,7 +112,7 @@ async def test_a_device_of_v3_and_one_of_v2c_are_found_in_one_range() -> None:
 
 
 async def test_an_engine_that_answers_may_have_each_of_the_users_set_for_its_range() -> None:
-    port = _free_udp_port()
+    port = free_udp_port()
     agent = V3Agent(CREDENTIALS["secure"], {})
     async with answering(agent, "127.9.3.2", port):
         _, [answer] = await answers_of(port, "secure", "public", "secure-too")
@@ -122,7 +122,7 @@ async def test_an_engine_that_answers_may_have_each_of_the_users_set_for_its_ran
 
 
 async def test_what_is_no_report_answers_no_engine_question() -> None:
-    port = _free_udp_port()
+    port = free_udp_port()
     agent = V3Agent(CREDENTIALS["secure"], {}, misbehave="response_to_engine_question")
     async with answering(agent, "127.9.3.2", port):
         _, answers = await answers_of(port, "secure")
@@ -153,7 +153,7 @@ class V3Client:
 async def test_an_engine_is_judged_by_what_it_tells_the_user_that_it_knows(
     names: tuple[str, ...],
 ) -> None:
-    port = _free_udp_port()
+    port = free_udp_port()
     rows: Mapping[str, tuple[str, Value]] = {
         "1.3.6.1.2.1.1.2.0": ("ObjectIdentifier", "1.3.6.1.4.1.1347.41")
     }
