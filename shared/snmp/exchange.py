@@ -89,14 +89,8 @@ class Exchange:
         del self._open[request_id]
 
     async def send(self, payload: bytes, address: str, port: int, traffic: Traffic) -> None:
-        """Raises: OutsideCeilingError; NoAnswerError where the system will not send it."""
-        try:
-            while not self.udp.send(payload, address, port):
-                await self.udp.writable()
-        except OSError as error:
-            raise NoAnswerError(f"{address}: nothing can be sent there: {error.strerror}") from None
-        traffic.packets_out += 1
-        traffic.bytes_out += datagram_bytes(len(payload), address)
+        """As `send_from`."""
+        await send_from(self.udp, payload, address, port, traffic)
 
     def _received(self, payload: bytes, address: str, port: int) -> None:
         """Only an answer that is waited for is read to its end: anybody may send the rest."""
@@ -130,6 +124,19 @@ class Exchange:
     def _open_to(self, source: tuple[str, int]) -> list[Waiting]:
         """Looked for among all that are open, as it is needed for strays alone."""
         return [waiting for waiting in self._open.values() if waiting.source == source]
+
+
+async def send_from(
+    udp: UdpSocket, payload: bytes, address: str, port: int, traffic: Traffic
+) -> None:
+    """Raises: OutsideCeilingError; NoAnswerError where the system will not send it."""
+    try:
+        while not udp.send(payload, address, port):
+            await udp.writable()
+    except OSError as error:
+        raise NoAnswerError(f"{address}: nothing can be sent there: {error.strerror}") from None
+    traffic.packets_out += 1
+    traffic.bytes_out += datagram_bytes(len(payload), address)
 
 
 def _decoded(payload: bytes) -> SnmpMessage:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
@@ -31,7 +28,6 @@ from shared.snmp.port import (
     Value,
     Varbind,
 )
-from tests.peers import free_port, missing
 from tests.peers.agent import Agents
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
@@ -476,54 +472,3 @@ async def test_every_recording_walks_from_end_to_end_as_it_was_recorded() -> Non
             recorded = {o: row for o, row in read_snmprec(file).items() if row[0] != "Null"}
             assert walked == recorded, file.name
             assert list(walked) == list(recorded), file.name
-
-
-@pytest.fixture
-def snmpd(tmp_path: Path) -> Iterator[int]:
-    """The port of a private net-snmp agent on 127.0.0.1."""
-    if not SNMPD.exists():
-        missing(str(SNMPD))
-    port = free_port()
-    conf = tmp_path / "snmpd.conf"
-    conf.write_text("rocommunity public\nsysName pagetally-peer\nsysServices 64\n", "utf-8")
-    environment = {
-        **os.environ,
-        "MIBS": "",
-        "SNMP_PERSISTENT_DIR": str(tmp_path / "persistent"),
-    }
-    files = ["-c", str(conf), "-p", str(tmp_path / "pid"), "-Lf", str(tmp_path / "log")]
-    with subprocess.Popen(
-        [SNMPD, "-f", "-C", *files, f"udp:127.0.0.1:{port}"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as peer:
-        try:
-            yield port
-        finally:
-            peer.send_signal(signal.SIGTERM)
-            try:
-                peer.wait(5)
-            except subprocess.TimeoutExpired:
-                peer.kill()
-
-
-@pytest.mark.peer("snmpd")
-@pytest.mark.parametrize("version", ["1", "2c"])
-async def test_net_snmps_agent_is_read(snmpd: int, version: Literal["1", "2c"]) -> None:
-    ceiling = Ceiling(networks=(ip_network("127.0.0.1/32"),), ports=frozenset({snmpd}))
-    credential = Credential(version=version, community=SecretStr("public"))
-    sys_name, or_table = "1.3.6.1.2.1.1.5.0", "1.3.6.1.2.1.1.9.1"
-    async with SnmpClient(ceiling, timeout_s=0.5, tries=20) as client:
-        session = client.session("127.0.0.1", snmpd, credential)
-        found = await session.get([sys_name, NOT_THERE, SYS_UPTIME])
-        table = await session.table([f"{or_table}.{column}" for column in (2, 3, 4, 9)])
-
-    assert found[sys_name] == Varbind(sys_name, "OctetString", b"pagetally-peer")
-    assert found[SYS_UPTIME].type == "TimeTicks"
-    assert NOT_THERE not in found
-    ids, descriptions, up_times, none = table.values()
-    assert len(ids) >= 5
-    assert list(ids) == list(descriptions) == list(up_times)
-    assert {row.type for row in ids.values()} == {"ObjectIdentifier"}
-    assert none == {}
