@@ -270,7 +270,8 @@ async def _walk(session: SnmpSession, rows: Rows, walks: Sequence[Walk], notes: 
         found = {}
         for walk in walks:
             try:
-                found.update(await session.walk([walk]))
+                for column, cells in (await session.walk([walk])).items():
+                    found[column] = {**found.get(column, {}), **cells}
             except (ErrorStatusError, MalformedAnswerError) as error:
                 if set(walk.columns) & set(MARKER_COLUMNS):
                     raise

@@ -133,7 +133,7 @@ def _shape(rows: Rows, choice: Choice, manners: Manners) -> tuple[object, ...]:
     for cells in rows.columns.values():
         octets += sum(map(_value_octets, cells.values()))
     return (
-        choice.profile.label,
+        tuple((way.column, *way.columns, *way.oids) for way in choice.profile.meter_rows),
         manners.version,
         manners.max_varbinds,
         printer_index(rows),

@@ -67,12 +67,14 @@ class Rows:
         )
 
     def single_out(self, oids: Iterable[str]) -> None:
-        """Makes single instances of what was walked to get them."""
-        for oid in oids:
-            column, _, at = oid.rpartition(".")
-            cell = self.columns.get(column, {}).pop(at, None)
+        """Makes single instances of what was walked for them alone, and of nothing else there."""
+        places = [oid.rpartition(".") for oid in oids]
+        for column, _, at in places:
+            cell = self.cell(column, at)
             if cell is not None:
-                self.scalars[oid] = cell
+                self.scalars[cell.oid] = cell
+        for column, _, _ in places:
+            self.columns.pop(column, None)
 
     def column(self, column: str) -> Mapping[str, Varbind]:
         return self.columns.get(column, _NO_CELLS)

@@ -116,9 +116,13 @@ class WireSession:
 
     @manners.setter
     def manners(self, known: Manners) -> None:
-        # it may be another device by now: whether it answers GETBULK is found out again
+        # it may be another device by now: whether it answers GETBULK is found out again; and the
+        # credential may be another: the version that it fixes stays
+        fixed = self._asker.manners.version
         self._asker.manners = replace(
-            known, takes_bulk=None if known.takes_bulk else known.takes_bulk
+            known,
+            version=known.version if fixed is None else fixed,
+            takes_bulk=None if known.takes_bulk else known.takes_bulk,
         )
 
     def expect(self, varbinds: Iterable[Varbind]) -> None:

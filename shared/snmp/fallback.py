@@ -19,7 +19,7 @@ from typing import Final
 from shared.snmp.decoder import decode
 from shared.snmp.message import INTEGER, OCTETS, SnmpMessage, WireError
 
-MAX_OCTETS: Final = 4096  # thrice what is asked for; takes pysnmp 0.1 s at most
+MAX_OCTETS: Final = 4096  # thrice what is asked for; takes pysnmp some 0.1 s
 _MAX_INTEGER_OCTETS: Final = 64
 
 

@@ -113,7 +113,6 @@ class V3Asker:
                     f"{self.name}: knows the credential's user, and lets it read nothing; give it "
                     f"a view at the device, for {self._credential.level} and this context"
                 )
-            self.manners.version = V2C
             self._answers += 1
             return answer
 

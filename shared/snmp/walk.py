@@ -219,8 +219,6 @@ class _Table:
 
     def begin_anew(self) -> None:
         """Forget the rows that were known; what else is in this answer is of no use."""
-        for column in self.columns:
-            column.ended = True
         self.walk = self.walk._replace(instances=None)
         self.columns = self._columns()
 

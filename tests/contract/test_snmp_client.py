@@ -23,11 +23,15 @@ from shared.snmp.port import (
     AnotherDeviceError,
     ErrorStatusError,
     MalformedAnswerError,
+    Manners,
     NoAnswerError,
+    RowsChangedError,
     SnmpError,
     Value,
     Varbind,
+    Walk,
 )
+from shared.snmp.wire import V2C
 from tests.peers.agent import Agents
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
@@ -367,6 +371,74 @@ async def test_a_slow_device_costs_no_more_than_the_deadline(agents: Agents) -> 
                 await session.get([SYS_DESCR])
 
     assert time.monotonic() - began < 1.3
+
+
+async def test_what_is_known_of_a_device_never_widens_a_credential_for_v1(agents: Agents) -> None:
+    """The credential of that name was one for v2c when the device was read before."""
+    agent = SimulatedAgent(ROWS, v1_only=True)
+    async with session_with(agents, agent, version="1") as session:
+        session.manners = Manners(V2C, takes_bulk=True, max_varbinds=40)
+        assert list(await session.get([SYS_DESCR])) == [SYS_DESCR]
+        assert table_rows(await session.table(COLUMNS)) == SUPPLIES
+        assert session.traffic.packets_out == session.traffic.packets_in
+
+
+KNOWN = {f"1.3.6.1.9.{column}.1.{row}": ("Integer32", 10 * column + row)
+         for column in (1, 2) for row in (2, 4)}  # fmt: skip
+CHANGING = {f"1.3.6.1.9.9.1.{row}": ("Integer32", row) for row in (1, 3)}
+
+
+def known_walks() -> list[Walk]:
+    return [
+        Walk(("1.3.6.1.9.1", "1.3.6.1.9.2"), instances=("1.2", "1.4")),
+        Walk(("1.3.6.1.9.9",), instances=("1.1", "1.3"), may_change=True),
+    ]
+
+
+@pytest.mark.parametrize("version", ["1", "2c"])
+async def test_tables_with_the_rows_that_they_had_are_one_answer(
+    agents: Agents, version: Literal["1", "2c"]
+) -> None:
+    rows: Rows = {**ROWS, **KNOWN, **CHANGING, "1.3.7.1": ("Null", None)}
+    async with session_with(agents, SimulatedAgent(rows), version=version) as session:
+        await session.get([SYS_DESCR])
+        assert table_rows(await session.walk(known_walks())) == {**KNOWN, **CHANGING}
+        assert session.traffic.packets_out == 2
+
+
+@pytest.mark.parametrize("version", ["1", "2c"])
+@pytest.mark.parametrize("at", ["1.1", "1.3", "1.5", "2.1.0"])
+async def test_a_row_more_in_a_table_that_must_be_as_it_was_is_told(
+    agents: Agents, version: Literal["1", "2c"], at: str
+) -> None:
+    rows: Rows = {**ROWS, **KNOWN, **CHANGING, f"1.3.6.1.9.1.{at}": ("Integer32", 1)}
+    async with session_with(agents, SimulatedAgent(rows), version=version) as session:
+        await session.get([SYS_DESCR])
+        with pytest.raises(RowsChangedError, match=r"came where another row was before"):
+            await session.walk(known_walks())
+
+
+@pytest.mark.parametrize("gone", list(KNOWN))
+async def test_a_row_less_in_a_table_that_must_be_as_it_was_is_told(
+    agents: Agents, gone: str
+) -> None:
+    rows: Rows = {**ROWS, **{oid: row for oid, row in KNOWN.items() if oid != gone}, **CHANGING}
+    async with session_with(agents, SimulatedAgent(rows)) as session:
+        await session.get([SYS_DESCR])
+        with pytest.raises(RowsChangedError):
+            await session.walk(known_walks())
+
+
+@pytest.mark.parametrize("version", ["1", "2c"])
+@pytest.mark.parametrize("now", [(), (1,), (3,), (1, 2, 3), (0, 1, 3, 7), (2,)])
+async def test_a_table_that_may_change_is_walked_as_it_is_now(
+    agents: Agents, version: Literal["1", "2c"], now: tuple[int, ...]
+) -> None:
+    changed = {f"1.3.6.1.9.9.1.{row}": ("Integer32", row) for row in now}
+    rows: Rows = {**ROWS, **KNOWN, **changed, "1.3.7.1": ("Integer32", 1)}
+    async with session_with(agents, SimulatedAgent(rows), version=version) as session:
+        await session.get([SYS_DESCR])
+        assert table_rows(await session.walk(known_walks())) == {**KNOWN, **changed}
 
 
 @pytest.mark.parametrize(("back", "is_taken"), [(50, True), (50_000, False)])
