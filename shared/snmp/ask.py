@@ -189,7 +189,7 @@ class WireAsker:
                 request = _template(version, self._community, *asked).request(number)
                 left_s = self._left_s()
                 sent_at = loop.time()
-                await self._exchange.send(request, self._address, self._port, self.traffic)
+                self._exchange.send(request, self._address, self._port, waiting)
                 answer = await waiting.answer(min(timeout_s, left_s))
                 if isinstance(answer, SnmpMessage):
                     self._round_trip_s = loop.time() - sent_at

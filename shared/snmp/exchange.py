@@ -38,7 +38,10 @@ class Waiting:
     stray: str = ""
 
     async def answer(self, timeout_s: float) -> Answer | None:
-        """What came within the time; None for silence. After a WireError it may be asked again."""
+        """What came within the time; None for silence. After a WireError it may be asked again.
+
+        Raises: NoAnswerError, where the system will not send the question.
+        """
         loop = asyncio.get_running_loop()
         timer = loop.call_later(timeout_s, self._give_up)
         try:
@@ -48,6 +51,14 @@ class Waiting:
         if not isinstance(came, SnmpMessage):
             self.future = loop.create_future()
         return came
+
+    def left(self, octets: int) -> None:
+        self.traffic.packets_out += 1
+        self.traffic.bytes_out += octets
+
+    def refused(self, error: OSError) -> None:
+        if not self.future.done():
+            self.future.set_exception(cannot_send(self.source[0], error))
 
     def give(self, answer: Answer, payload_length: int) -> None:
         self.traffic.packets_in += 1
@@ -86,11 +97,11 @@ class Exchange:
         return request_id, waiting
 
     def close_request(self, request_id: int) -> None:
-        del self._open[request_id]
+        self._open.pop(request_id).future.cancel()
 
-    async def send(self, payload: bytes, address: str, port: int, traffic: Traffic) -> None:
-        """As `send_from`."""
-        await send_from(self.udp, payload, address, port, traffic)
+    def send(self, payload: bytes, address: str, port: int, waiting: Waiting) -> None:
+        """Raises: OutsideCeilingError."""
+        self.udp.post(payload, address, port, waiting)
 
     def _received(self, payload: bytes, address: str, port: int) -> None:
         """Only an answer that is waited for is read to its end: anybody may send the rest."""
@@ -126,17 +137,8 @@ class Exchange:
         return [waiting for waiting in self._open.values() if waiting.source == source]
 
 
-async def send_from(
-    udp: UdpSocket, payload: bytes, address: str, port: int, traffic: Traffic
-) -> None:
-    """Raises: OutsideCeilingError; NoAnswerError where the system will not send it."""
-    try:
-        while not udp.send(payload, address, port):
-            await udp.writable()
-    except OSError as error:
-        raise NoAnswerError(f"{address}: nothing can be sent there: {error.strerror}") from None
-    traffic.packets_out += 1
-    traffic.bytes_out += datagram_bytes(len(payload), address)
+def cannot_send(address: str, error: OSError) -> NoAnswerError:
+    return NoAnswerError(f"{address}: nothing can be sent there: {error.strerror}")
 
 
 def _decoded(payload: bytes) -> SnmpMessage:

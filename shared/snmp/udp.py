@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import Self
+from itertools import islice, takewhile
+from typing import NamedTuple, Protocol, Self
 
 from shared.ceiling import Ceiling
-from shared.snmp.burst import MOST, Burst, sendmmsg
+from shared.snmp.burst import MOST, MOST_OCTETS, Burst, Post, sendmmsg
 from shared.snmp.port import Traffic
 from shared.snmp.receive_buffer import dropped, enlarge, granted_bytes
 from shared.spans import address_of, is_ipv4, without
@@ -20,8 +22,17 @@ _MAX_DATAGRAM = 65_535
 _DRAIN = 64  # datagrams read before the loop may do something else
 _IPV4_BITS = 0xFFFFFFFF
 _FULL = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
+_ROOM_S = 0.001  # ENOBUFS comes from below the socket, which looks writable
 
 Received = Callable[[bytes, str, int], None]  # payload, source address, source port
+
+
+class Sender(Protocol):
+    """Whose datagram it is: what became of it is said once, in a later turn of the loop."""
+
+    def left(self, octets: int) -> None: ...
+
+    def refused(self, error: OSError) -> None: ...
 
 
 def datagram_bytes(payload_length: int, address: str) -> int:
@@ -44,6 +55,17 @@ def canonical(address: str) -> str:
     return str(ip)
 
 
+class _Posted(NamedTuple):
+    payload: bytes
+    address: str
+    port: int
+    sender: Sender
+
+
+def _goes_together(posted: _Posted) -> bool:
+    return ":" not in posted.address and len(posted.payload) <= MOST_OCTETS
+
+
 class UdpSocket:
     """One socket an address family, opened when first needed; both give to one callback.
 
@@ -58,6 +80,8 @@ class UdpSocket:
         self._received = received
         self._sockets: dict[socket.AddressFamily, socket.socket] = {}
         self._burst = Burst() if sendmmsg() else None
+        self._post = Post() if sendmmsg() else None
+        self._posted: deque[_Posted] = deque()
         self._dropped_before = 0  # by sockets that are closed
         self._room = asyncio.Event()
         self._room.set()
@@ -76,6 +100,7 @@ class UdpSocket:
             loop.remove_writer(opened)
             opened.close()
         self._sockets.clear()
+        self._posted.clear()
         self._room.set()
 
     @property
@@ -88,6 +113,46 @@ class UdpSocket:
         """Datagrams that came while the receive buffer was full, as far as the system counts."""
         return self._dropped_before + sum(map(dropped, self._sockets.values()))
 
+    def post(self, payload: bytes, address: str, port: int, sender: Sender) -> None:
+        """Send one datagram together with the others of this turn of the loop.
+
+        A call of the system costs more than all else about a datagram. `address` as for `send`.
+
+        Raises: OutsideCeilingError, before anything leaves.
+        """
+        self.ceiling.check(address, port)
+        if not self._posted:
+            asyncio.get_running_loop().call_soon(self._send_posted)
+        self._posted.append(_Posted(payload, address, port, sender))
+
+    def _send_posted(self) -> None:
+        while self._posted:
+            try:
+                sent = self._send_first()
+            except OSError as error:
+                if error.errno in _FULL:
+                    asyncio.get_running_loop().call_later(_ROOM_S, self._send_posted)
+                    return
+                self._posted.popleft().sender.refused(error)
+                continue
+            for _ in range(sent):
+                payload, address, _, sender = self._posted.popleft()
+                octets = datagram_bytes(len(payload), address)
+                self.traffic.packets_out += 1
+                self.traffic.bytes_out += octets
+                sender.left(octets)
+
+    def _send_first(self) -> int:
+        """How many of those posted left, from the first on. Raises: OSError, of the first."""
+        payload, address, port, _ = self._posted[0]
+        outgoing = self._opened(address)
+        if self._post:
+            together = list(takewhile(_goes_together, islice(self._posted, MOST)))
+            if len(together) > 1:
+                return self._post.send(outgoing, [one[:3] for one in together])
+        outgoing.sendto(payload, _destination(address, port))
+        return 1
+
     def send(self, payload: bytes, address: str, port: int) -> bool:
         """Send one datagram now; False where the send buffer is full (then await `writable`).
 
@@ -98,8 +163,7 @@ class UdpSocket:
             OSError: the system will not send it: no route, no such interface, too long.
         """
         self.ceiling.check(address, port)
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        outgoing = self._sockets.get(family) or self._open(family)
+        outgoing = self._opened(address)
         try:
             outgoing.sendto(payload, _destination(address, port))
         except OSError as error:
@@ -121,7 +185,7 @@ class UdpSocket:
         is_one_burst = is_ipv4(span[0]) and is_ipv4(span[1]) and len(numbers) > 1
         if not self._burst or not is_one_burst or without([span], self.ceiling.allowed_at(port)):
             return int(self.send(payload, address_of(numbers[0]), port))
-        outgoing = self._sockets.get(socket.AF_INET) or self._open(socket.AF_INET)
+        outgoing = self._opened(address_of(numbers[0]))
         addresses = [(number & _IPV4_BITS).to_bytes(4, "big") for number in numbers[:MOST]]
         try:
             sent = self._burst.send(outgoing, payload, addresses, port)
@@ -134,7 +198,7 @@ class UdpSocket:
 
     async def writable(self) -> None:
         """Returns when a datagram that `send` did not take may be tried again."""
-        await asyncio.sleep(0.001)  # ENOBUFS comes from below the socket, which looks writable
+        await asyncio.sleep(_ROOM_S)
         await self._room.wait()
 
     def _wait_for_room(self, error: OSError, outgoing: socket.socket) -> None:
@@ -147,6 +211,11 @@ class UdpSocket:
     def _writable_again(self, outgoing: socket.socket) -> None:
         asyncio.get_running_loop().remove_writer(outgoing)
         self._room.set()
+
+    def _opened(self, address: str) -> socket.socket:
+        """The one that sends to `address`. Raises: OSError, where there can be none."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return self._sockets.get(family) or self._open(family)
 
     def _open(self, family: socket.AddressFamily) -> socket.socket:
         opened = socket.socket(family, socket.SOCK_DGRAM)

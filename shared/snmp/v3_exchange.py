@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from shared.ceiling import Ceiling
 from shared.credentials import Credential
-from shared.snmp.exchange import Strays, send_from
+from shared.snmp.exchange import Strays, cannot_send
 from shared.snmp.port import Traffic
 from shared.snmp.pysnmp_keys import Keyring, Keys
 from shared.snmp.udp import UdpSocket, canonical, datagram_bytes
@@ -111,8 +111,14 @@ class V3Exchange:
         return number
 
     async def send(self, payload: bytes, address: str, port: int, traffic: Traffic) -> None:
-        """As `send_from`."""
-        await send_from(self.udp, payload, address, port, traffic)
+        """Raises: OutsideCeilingError; NoAnswerError where the system will not send it."""
+        try:
+            while not self.udp.send(payload, address, port):
+                await self.udp.writable()
+        except OSError as error:
+            raise cannot_send(address, error) from None
+        traffic.packets_out += 1
+        traffic.bytes_out += datagram_bytes(len(payload), address)
 
     def _received(self, payload: bytes, address: str, port: int) -> None:
         """Only what bears an open question's id and source is kept: anybody may send the rest."""

@@ -15,7 +15,7 @@ import pytest
 from services.solo.simulator import SimulatedAgent
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.snmp import receive_buffer
-from shared.snmp.burst import Burst, sendmmsg
+from shared.snmp.burst import Burst, Post, sendmmsg
 from shared.snmp.receive_buffer import remarks
 from shared.snmp.udp import UdpSocket, canonical
 from shared.snmp.wire import GET, V2C, decode, encode_request
@@ -258,3 +258,128 @@ async def test_a_zone_that_is_no_interface_is_an_os_error() -> None:
     async with UdpSocket(ceiling, lambda *_: None) as udp:
         with pytest.raises(OSError):
             udp.send(QUESTION, "fe80::1%nowhere", 161)
+
+
+class Letter:
+    """What became of one datagram."""
+
+    def __init__(self) -> None:
+        self.octets: list[int] = []
+        self.errors: list[OSError] = []
+        self.gone = asyncio.Event()
+
+    def left(self, octets: int) -> None:
+        self.octets.append(octets)
+        self.gone.set()
+
+    def refused(self, error: OSError) -> None:
+        self.errors.append(error)
+
+
+def without_post(udp: UdpSocket) -> None:
+    udp._post = None
+
+
+def with_post(udp: UdpSocket) -> None:
+    assert sendmmsg() is None or udp._post
+
+
+@pytest.mark.parametrize("chosen", [with_post, without_post])
+async def test_of_those_posted_in_one_turn_each_gets_its_own(
+    chosen: Callable[[UdpSocket], None],
+) -> None:
+    """Short and long ones, to more addresses than one call of the system takes."""
+    payloads = {
+        f"127.70.0.{n}": encode_request(V2C, b"public", GET, n, [SYS_DESCR] * (1 + n % 90))
+        for n in range(1, 151)
+    }
+    payloads["127.70.0.99"] = encode_request(V2C, b"public", GET, 99, [SYS_DESCR] * 900)
+    letters = {address: Letter() for address in payloads}
+    async with Crowd() as crowd:
+        ceiling = Ceiling((ip_network("127.70.0.0/16"),), frozenset({crowd.port}))
+        async with UdpSocket(ceiling, lambda *_: None) as udp:
+            chosen(udp)
+            for address, payload in payloads.items():
+                udp.post(payload, address, crowd.port, letters[address])
+            assert udp.traffic.packets_out == 0
+            await asyncio.sleep(0.05)
+
+            assert udp.traffic.packets_out == 150
+    assert crowd.last == payloads
+    assert list(crowd.last) == list(payloads)
+    for address, payload in payloads.items():
+        assert letters[address].octets == [len(payload) + 28]
+    assert udp.traffic.bytes_out == sum(len(payload) + 28 for payload in payloads.values())
+
+
+class FullPost(Post):
+    """A post of which the system takes ten datagrams, then none, then all that are left."""
+
+    calls = 0
+
+    def send(self, opened: socket.socket, datagrams: Sequence[tuple[bytes, str, int]]) -> int:
+        self.calls += 1
+        if self.calls == 2:
+            raise OSError(errno.ENOBUFS, "No buffer space available")
+        return super().send(opened, datagrams[: 10 if self.calls == 1 else None])
+
+
+async def test_what_a_full_send_buffer_did_not_take_leaves_later_and_once() -> None:
+    letters = [Letter() for _ in range(32)]
+    async with Crowd() as crowd:
+        ceiling = Ceiling((ip_network("127.70.0.0/24"),), frozenset({crowd.port}))
+        async with UdpSocket(ceiling, lambda *_: None) as udp:
+            udp._post = FullPost()
+            for number, letter in enumerate(letters):
+                udp.post(QUESTION, f"127.70.0.{number}", crowd.port, letter)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert udp.traffic.packets_out == 10
+            letters.append(Letter())
+            udp.post(QUESTION, "127.70.0.99", crowd.port, letters[-1])
+            await asyncio.wait_for(letters[-1].gone.wait(), 5)
+            assert udp.traffic.packets_out == 33
+
+    assert set(crowd.asked.values()) == {1}
+    assert len(crowd.asked) == 33
+    assert all(letter.octets for letter in letters)
+
+
+@pytest.mark.parametrize("chosen", [with_post, without_post])
+async def test_of_those_posted_only_the_one_that_the_system_refuses_is_told(
+    chosen: Callable[[UdpSocket], None],
+) -> None:
+    addresses = ["127.0.0.1", "255.255.255.255", "127.0.0.2", "::1", "127.0.0.3"]
+    letters = [Letter() for _ in addresses]
+    networks = (ip_network("255.255.255.255/32"), ip_network("::1/128"), *LOOPBACK.networks)
+    async with UdpSocket(Ceiling(networks=networks), lambda *_: None) as udp:
+        chosen(udp)
+        for address, letter in zip(addresses, letters, strict=True):
+            udp.post(QUESTION, address, 161, letter)
+        await asyncio.sleep(0.05)
+
+    octets = len(QUESTION) + 28
+    left = [[octets], [], [octets], [octets + 20], [octets]]
+    assert [letter.octets for letter in letters] == left
+    assert [error.strerror for error in letters[1].errors] == ["Permission denied"]
+    assert udp.traffic.packets_out == 4
+    assert not any(letter.errors for letter in letters if letter is not letters[1])
+
+
+async def test_nothing_is_posted_to_where_the_ceiling_does_not_allow() -> None:
+    async with UdpSocket(LOOPBACK, lambda *_: None) as udp:
+        with pytest.raises(OutsideCeilingError):
+            udp.post(QUESTION, "127.0.0.1", 9100, Letter())
+        await asyncio.sleep(0.01)
+
+        assert udp.receive_buffer_bytes == 0
+
+
+async def test_what_was_posted_does_not_leave_once_the_socket_is_closed() -> None:
+    async with Crowd() as crowd:
+        ceiling = Ceiling((ip_network("127.70.0.0/24"),), frozenset({crowd.port}))
+        async with UdpSocket(ceiling, lambda *_: None) as udp:
+            udp.post(QUESTION, "127.70.0.1", crowd.port, Letter())
+        await asyncio.sleep(0.01)
+
+    assert not crowd.asked

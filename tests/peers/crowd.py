@@ -32,6 +32,7 @@ class Crowd:
     ) -> None:
         self.port = free_udp_port()
         self.asked: Counter[str] = Counter()  # datagrams by address
+        self.last: dict[str, bytes] = {}  # datagram by address, in the order of the first ones
         self._agent = agent
         self._loss = loss
         self._seed = seed
@@ -58,13 +59,14 @@ class Crowd:
     def _drain(self) -> None:
         with suppress(BlockingIOError):
             while True:
-                payload, control, _, source = self._socket.recvmsg(2048, _CONTROL)
+                payload, control, _, source = self._socket.recvmsg(65_535, _CONTROL)
                 [(_, _, info)] = control
                 self._answer(payload, info[8:12], source)  # struct in_pktinfo: ipi_addr
 
     def _answer(self, payload: bytes, asked: bytes, source: tuple[str, int]) -> None:
         address = socket.inet_ntoa(asked)
         self.asked[address] += 1
+        self.last[address] = payload
         if self._agent is None or self.loses(address, self.asked[address]):
             return
         answer = self._agent.answer(payload, source)
