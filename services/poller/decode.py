@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from services.poller.identity import identity, printer_index, prints
 from services.poller.mib import COUNTER_UNITS, SYS_OBJECT_ID
@@ -42,8 +42,7 @@ class Meters:
     adds_up: bool = True
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """The fields of a MeterRead that varbinds tell."""
 
     device: DeviceIdentity

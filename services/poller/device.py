@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from services.poller.decode import (
@@ -56,8 +56,7 @@ from shared.snmp.port import (
 MAX_LAST = 300  # instances in the last question; what was walked stands where it is too many
 
 
-@dataclass(frozen=True)
-class DeviceRead:
+class DeviceRead(NamedTuple):
     """What was read of one device, before it is an order's answer."""
 
     decoded: Decoded

@@ -50,21 +50,20 @@ class Rows:
         """Instances of more than 16 arcs are nobody's who prints, and are left."""
         self._charset = None
         for column, cells in answer.items():
-            kept = cells
-            if not all(map(_is_instance, cells)):
-                kept = {at: cell for at, cell in cells.items() if _is_instance(at)}
-            self.columns.setdefault(column, {}).update(kept)
+            kept = dict(cells)
+            if not _are_instances(tuple(cells)):
+                kept = {at: cell for at, cell in cells.items() if _are_instances((at,))}
+            self.columns[column] = self.columns[column] | kept if column in self.columns else kept
 
     def take_places(self, answer: Mapping[str, Varbind], places: Places) -> None:
         """Single instances; those of `places` into their tables."""
         self._charset = None
-        for column, cells in places.cells:
-            found = {at: answer[oid] for oid, at in cells if oid in answer}
+        for column, pairs in places.cells:
+            found = {at: answer[oid] for oid, at in pairs if oid in answer}
             if found:
                 self.columns.setdefault(column, {}).update(found)
-        self.scalars.update(
-            {oid: varbind for oid, varbind in answer.items() if oid not in places.oids}
-        )
+        cells = places.oids
+        self.scalars |= {oid: varbind for oid, varbind in answer.items() if oid not in cells}
 
     def single_out(self, oids: Iterable[str]) -> None:
         """Makes single instances of what was walked for them alone, and of nothing else there."""
@@ -91,23 +90,9 @@ class Rows:
     def text(self, column: str, instance: str) -> str | None:
         return self.as_text(self.cell(column, instance))
 
-    def texts(self, column: str) -> dict[str, str | None]:
-        """The octet strings of a column, as `as_text` reads them."""
-        charset = self.charset
-        return {
-            at: decode_text(value, charset)
-            for at, (_, _, value) in self.column(column).items()
-            if isinstance(value, bytes)
-        }
-
     def as_text(self, varbind: Varbind | None, limit: int = MAX_TEXT) -> str | None:
-        """An octet string in the character set that the device declares; an OID as it is."""
-        if varbind is None:
-            return None
-        value = varbind[2]
-        if isinstance(value, bytes):
-            return decode_text(value, self.charset, limit)
-        return clean(value, limit) if isinstance(value, str) else None
+        """In the character set that the device declares."""
+        return as_text(varbind, self.charset, limit)
 
     @property
     def charset(self) -> int | None:
@@ -129,8 +114,18 @@ class Rows:
 
 
 @lru_cache(maxsize=4096)
-def _is_instance(at: str) -> bool:
-    return _INSTANCE.fullmatch(at) is not None
+def _are_instances(instances: tuple[str, ...]) -> bool:
+    return all(map(_INSTANCE.fullmatch, instances))
+
+
+def as_text(varbind: Varbind | None, charset: int | None, limit: int = MAX_TEXT) -> str | None:
+    """An octet string in a character set (IANA MIBenum); an OID as it is."""
+    if varbind is None:
+        return None
+    value = varbind[2]
+    if isinstance(value, bytes):
+        return decode_text(value, charset, limit)
+    return clean(value, limit) if isinstance(value, str) else None
 
 
 def integer(varbind: Varbind | None) -> int | None:
@@ -141,15 +136,6 @@ def integer(varbind: Varbind | None) -> int | None:
     if kind not in COUNT_TYPES or not isinstance(value, int):
         return None
     return value if -_INT64 <= value < _INT64 else None
-
-
-def integers(column: Mapping[str, Varbind]) -> dict[str, int]:
-    """Those cells of a column that `integer` reads."""
-    return {
-        at: value
-        for at, (_, kind, value) in column.items()
-        if kind in COUNT_TYPES and isinstance(value, int) and -_INT64 <= value < _INT64
-    }
 
 
 def raw(varbind: Varbind) -> tuple[str, int | str | None] | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import chain
 
 from services.poller.mib import (
     ALERT_COLUMNS,
-    ALERT_DESCRIPTION,
     ALERT_GROUPS,
     ALERT_SEVERITIES,
     DEVICE_STATUS,
@@ -17,8 +17,9 @@ from services.poller.mib import (
     PRINTER_STATUS,
     SYS_UP_TIME,
 )
-from services.poller.rows import Rows, integers
+from services.poller.rows import Rows, as_text, integer
 from shared.messages import Alert, DeviceStatus
+from shared.snmp.port import Varbind
 
 MAX_ALERTS = 200
 
@@ -35,19 +36,25 @@ def device_status(rows: Rows, index: str | None) -> DeviceStatus:
 
 
 def alerts(rows: Rows) -> list[Alert]:
-    instances = dict.fromkeys(chain.from_iterable(map(rows.column, ALERT_COLUMNS)))
-    severities, groups, codes, _ = (integers(rows.column(column)) for column in ALERT_COLUMNS)
-    descriptions = rows.texts(ALERT_DESCRIPTION)
+    columns = [rows.column(column) for column in ALERT_COLUMNS]
+    charset = rows.charset
     return [
-        Alert(
-            index=instance,
-            severity=_word(ALERT_SEVERITIES, severities.get(instance)),
-            group=_word(ALERT_GROUPS, groups.get(instance)),
-            code=codes.get(instance),
-            description=descriptions.get(instance),
-        )
-        for instance in list(instances)[:MAX_ALERTS]
+        _alert(at, charset, *[column.get(at) for column in columns])
+        for at in list(dict.fromkeys(chain.from_iterable(columns)))[:MAX_ALERTS]
     ]
+
+
+@lru_cache(maxsize=4096)  # devices say the same again and again
+def _alert(at: str, charset: int | None, *told: Varbind | None) -> Alert:
+    """`told` as ALERT_COLUMNS."""
+    severity, group, code, description = told
+    return Alert(
+        index=at,
+        severity=_word(ALERT_SEVERITIES, integer(severity)),
+        group=_word(ALERT_GROUPS, integer(group)),
+        code=integer(code),
+        description=as_text(description, charset),
+    )
 
 
 def _errors(rows: Rows, index: str) -> list[str]:

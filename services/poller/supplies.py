@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import chain
+from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -12,7 +13,6 @@ from services.poller.mib import (
     RECEPTACLE,
     SUPPLY_CLASS,
     SUPPLY_COLORANT,
-    SUPPLY_COLUMNS,
     SUPPLY_DESCRIPTION,
     SUPPLY_LEVEL,
     SUPPLY_MAX,
@@ -21,40 +21,71 @@ from services.poller.mib import (
     SUPPLY_UNIT,
     SUPPLY_UNITS,
 )
-from services.poller.rows import Rows, integers
+from services.poller.rows import Rows, as_text, integer
 from shared.messages import SupplyLevel
+from shared.snmp.port import Varbind
 
 MAX_SUPPLIES = 200
 _SUPPLIES = TypeAdapter(list[SupplyLevel])
-_NUMBERS = (SUPPLY_COLORANT, SUPPLY_CLASS, SUPPLY_TYPE, SUPPLY_UNIT, SUPPLY_MAX, SUPPLY_LEVEL)
+_LASTING = (SUPPLY_CLASS, SUPPLY_TYPE, SUPPLY_DESCRIPTION, SUPPLY_UNIT, SUPPLY_MAX)
 
 
 def supply_levels(rows: Rows) -> list[SupplyLevel]:
     """The supplies in table order."""
-    instances = dict.fromkeys(chain.from_iterable(map(rows.column, SUPPLY_COLUMNS)))
-    colorants, classes, types, units, capacities, levels = (
-        integers(rows.column(column)).get for column in _NUMBERS
-    )
-    descriptions, values = rows.texts(SUPPLY_DESCRIPTION).get, rows.texts(COLORANT_VALUE).get
+    columns = [rows.column(column) for column in _LASTING]
+    levels, colorants = rows.column(SUPPLY_LEVEL), rows.column(SUPPLY_COLORANT)
+    values = rows.column(COLORANT_VALUE)
+    instances = dict.fromkeys(chain(*columns, levels, colorants))
+    charset = rows.charset
     supplies = []
     for at in sorted(instances, key=_table_order)[:MAX_SUPPLIES]:
-        colorant, type_, unit = colorants(at), types(at), units(at)
         # prtMarkerSuppliesColorantIndex; 0: no colorant
-        value = values(f"{at.partition('.')[0]}.{colorant}") if colorant else None
-        level, max_capacity = levels(at), capacities(at)
-        supply = {
-            "index": at,
-            "description": descriptions(at),
-            "type": None if type_ is None else SUPPLY_TYPES.get(type_) or f"type {type_}",
-            "colorant": value.lower() if value else None,
-            "level_percent": level_percent(level, max_capacity),
-            "level": level,
-            "max_capacity": max_capacity,
-            "unit": None if unit is None else SUPPLY_UNITS.get(unit) or f"unit {unit}",
-            "state": state(level, max_capacity, receptacle=classes(at) == RECEPTACLE),
-        }
-        supplies.append(supply)
+        colorant = integer(colorants.get(at))
+        value = values.get(f"{at.partition('.')[0]}.{colorant}") if colorant else None
+        supply = _supply(charset, value, *[column.get(at) for column in columns])
+        level = integer(levels.get(at))
+        max_capacity = supply.max_capacity
+        supplies.append(
+            {
+                "index": at,
+                "description": supply.description,
+                "type": supply.type,
+                "colorant": supply.colorant,
+                "level_percent": level_percent(level, max_capacity),
+                "level": level,
+                "max_capacity": max_capacity,
+                "unit": supply.unit,
+                "state": state(level, max_capacity, receptacle=supply.receptacle),
+            }
+        )
     return _SUPPLIES.validate_python(supplies)
+
+
+class _Supply(NamedTuple):
+    """What does not change while it is used up."""
+
+    description: str | None
+    type: str | None
+    colorant: str | None
+    max_capacity: int | None
+    unit: str | None
+    receptacle: bool
+
+
+@lru_cache(maxsize=4096)  # devices of a model say the same
+def _supply(charset: int | None, colorant: Varbind | None, *told: Varbind | None) -> _Supply:
+    """`told` as _LASTING."""
+    class_, type_, description, unit, max_capacity = told
+    type_code, unit_code = integer(type_), integer(unit)
+    value = as_text(colorant, charset)
+    return _Supply(
+        description=as_text(description, charset),
+        type=None if type_code is None else SUPPLY_TYPES.get(type_code) or f"type {type_code}",
+        colorant=value.lower() if value else None,
+        max_capacity=integer(max_capacity),
+        unit=None if unit_code is None else SUPPLY_UNITS.get(unit_code) or f"unit {unit_code}",
+        receptacle=integer(class_) == RECEPTACLE,
+    )
 
 
 def level_percent(level: int | None, max_capacity: int | None) -> float | None:

@@ -190,7 +190,7 @@ class WireAsker:
                 left_s = self._left_s()
                 sent_at = loop.time()
                 self._exchange.send(request, self._address, self._port, waiting)
-                answer = await waiting.answer(min(timeout_s, left_s))
+                answer = await self._exchange.answer(waiting, min(timeout_s, left_s))
                 if isinstance(answer, SnmpMessage):
                     self._round_trip_s = loop.time() - sent_at
                     self._fault = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Self
 
 from shared.ceiling import Ceiling
@@ -119,10 +118,11 @@ class WireSession:
         # it may be another device by now: whether it answers GETBULK is found out again; and the
         # credential may be another: the version that it fixes stays
         fixed = self._asker.manners.version
-        self._asker.manners = replace(
-            known,
+        self._asker.manners = Manners(
             version=known.version if fixed is None else fixed,
             takes_bulk=None if known.takes_bulk else known.takes_bulk,
+            max_varbinds=known.max_varbinds,
+            took_fewer=known.took_fewer,
         )
 
     def expect(self, varbinds: Iterable[Varbind]) -> None:
@@ -138,9 +138,7 @@ class WireSession:
 
     async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
         """As the port's; also raises OutsideCeilingError."""
-        todo = list(oids)
-        if len(set(todo)) < len(todo):
-            todo = list(dict.fromkeys(todo))
+        todo = tuple(dict.fromkeys(oids))
         found: dict[str, Varbind] = {}
         while todo:
             asked = todo[: self._asker.width]
@@ -157,8 +155,9 @@ class WireSession:
                     raise
                 self.manners.take_fewer(USUAL_VARBINDS)
                 continue
-            found |= {oid: varbind for oid, varbind in settled.items() if varbind}
-            todo = [oid for oid in todo if oid not in settled] if len(todo) > len(settled) else []
+            found |= {oid: one for oid, one in settled.items() if one[1] not in VALUELESS}
+            left = len(todo) > len(settled)
+            todo = tuple(oid for oid in todo if oid not in settled) if left else ()
         return found
 
     async def walk(self, walks: Sequence[Walk]) -> Mapping[str, Mapping[str, Varbind]]:
@@ -171,33 +170,33 @@ class WireSession:
         """As the port's; also raises OutsideCeilingError."""
         return await self.walk([Walk(tuple(columns), max_rows=max_rows)])
 
-    def _settled(self, asked: Sequence[str], answer: SnmpMessage) -> Mapping[str, Varbind | None]:
-        """Those OIDs that an answer decides: None where the device has no such instance.
+    def _settled(self, asked: Sequence[str], answer: SnmpMessage) -> Mapping[str, Varbind]:
+        """What an answer says of the OIDs that it decides.
 
         Raises: ErrorStatusError, MalformedAnswerError.
         """
         if answer.error_status == NO_SUCH_NAME:
             index = 1 if len(asked) == 1 else answer.error_index
             if 1 <= index <= len(asked):
-                return {asked[index - 1]: None}
+                absent = asked[index - 1]
+                return {absent: Varbind(absent, "noSuchInstance", None)}
         refuse_error(self._asker.name, asked, answer)
-        if [oid for oid, _, _ in answer.varbinds] == asked:
-            return {v[0]: v if v[1] not in VALUELESS else None for v in answer.varbinds}
-        settled: dict[str, Varbind | None] = {}
-        wanted = set(asked)
-        for varbind in answer.varbinds:
-            if varbind.oid not in wanted or varbind.oid in settled:
+        settled = {varbind[0]: varbind for varbind in answer.varbinds}
+        if tuple(settled) != asked or len(settled) < len(answer.varbinds):
+            self._refuse_wrong(asked, answer.varbinds)
+        return settled
+
+    def _refuse_wrong(self, asked: Sequence[str], varbinds: Sequence[Varbind]) -> None:
+        """Raises: MalformedAnswerError, unless what came is of what was asked, each once."""
+        left = set(asked)
+        for oid, _, _ in varbinds:
+            if oid not in left:
                 raise MalformedAnswerError(
                     f"{self._asker.name}: asked for {', '.join(asked[:3])}"
-                    f"{' and more' if len(asked) > 3 else ''}, answered with {varbind.oid}"
+                    f"{' and more' if len(asked) > 3 else ''}, answered with {oid}"
                 )
-            settled[varbind.oid] = _existing(varbind)
-        if not settled:
+            left.remove(oid)
+        if not varbinds:
             raise MalformedAnswerError(
                 f"{self._asker.name}: asked for {asked[0]}, answered with nothing"
             )
-        return settled
-
-
-def _existing(varbind: Varbind) -> Varbind | None:
-    return varbind if varbind.type not in VALUELESS else None

@@ -13,7 +13,15 @@ from typing import Final
 
 from shared.snmp.message import OCTETS, SEQUENCE, V2C, VALUELESS, SnmpMessage, WireError
 from shared.snmp.port import Value, Varbind
-from shared.snmp.strict import PDUS, enter, read_head, read_integer, read_value, read_varbind
+from shared.snmp.strict import (
+    PDUS,
+    decode_oid,
+    enter,
+    read_head,
+    read_integer,
+    read_value,
+    read_varbind,
+)
 
 _begin: Final = Struct(">HBBB").unpack_from  # a version of one octet, a community's length in one
 _numbers: Final = Struct(">HIHBHB").unpack_from  # an id of four octets, two fields of one
@@ -36,11 +44,14 @@ _UNSIGNED: Final[dict[int, _Read]] = {
 }
 
 # What the octets of a varbind up to its value's content say, once they were read strictly: OID,
-# type, size of the content, how a number is read from the octet before it (None: it is octets, or
-# nothing), and the greatest number of that size whose sign bit is clear (0: any number will do;
-# with None: -1 for nothing).
+# type, size of the content, how a number is read from the octet before it (None: it is no number),
+# and the greatest number of that size whose sign bit is clear (0: any number will do). Of what is
+# no number it says _OCTETS, _NOTHING or _OID.
 _Shape = tuple[str, str, int, _Read | None, int]
 _shapes: Final[dict[bytes, _Shape]] = {}
+_OCTETS: Final = 0
+_NOTHING: Final = 1
+_OID: Final = 2
 _NUMBERS: Final = frozenset({"Integer32", "Counter32", "Gauge32", "TimeTicks"})
 _UNUSUAL: Final = (0, 0, 0)
 _MAX_SHAPES: Final = 8192  # then they are learnt afresh: a stranger's cost us one miss each
@@ -175,7 +186,10 @@ def _read_varbinds(octets: bytes, at: int, end: int) -> list[Varbind]:
             if at > end:
                 raise WireError(f"{oid}: says {size} octets where {end - start} are left")
             if read is None:
-                value = None if limit else octets[start:at]
+                if limit == _OCTETS:
+                    value = octets[start:at]
+                else:
+                    value = None if limit == _NOTHING else decode_oid(octets[start:at])
             else:
                 (value,) = read(octets, start - 1)
                 if limit:
@@ -197,7 +211,9 @@ def _learn_varbind(octets: bytes, at: int, end: int) -> tuple[Varbind, int]:
     read: _Read | None = None
     limit = 0
     if kind in VALUELESS:
-        limit = -1
+        limit = _NOTHING
+    elif kind == "ObjectIdentifier":
+        limit = _OID
     elif kind == "Integer32" and size in _SIGNED:
         read = _SIGNED[size]
     elif kind in _NUMBERS and size in _UNSIGNED:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address
+from struct import Struct
 from typing import Final
 
 from shared.snmp.message import (
@@ -26,6 +27,8 @@ from shared.snmp.port import Varbind
 # the request ids that take four octets, so that every id fits where another stood
 FRESH_ID_MIN: Final = 2**23
 FRESH_ID_MAX: Final = 2**31 - 1
+_FOUR_OCTETS: Final = Struct(">I")
+_DRAWN_AT_ONCE: Final = 256
 
 
 def encode(message: SnmpMessage) -> bytes:
@@ -86,11 +89,20 @@ def request_template(
     return RequestTemplate(whole[: id_ends - 4], rest)
 
 
+def _fresh_ids() -> Iterator[int]:
+    while True:
+        for (drawn,) in _FOUR_OCTETS.iter_unpack(secrets.token_bytes(4 * _DRAWN_AT_ONCE)):
+            number = drawn & FRESH_ID_MAX
+            if number >= FRESH_ID_MIN:
+                yield number
+
+
+_ids: Final = _fresh_ids()
+
+
 def fresh_id() -> int:
     """A request id that nobody can guess, FRESH_ID_MIN to FRESH_ID_MAX."""
-    while (drawn := secrets.randbits(31)) < FRESH_ID_MIN:
-        pass
-    return drawn
+    return next(_ids)
 
 
 def encode_varbind(varbind: Varbind) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 
 from shared.ceiling import Ceiling
 from shared.snmp.fallback import decode_leniently, request_id_leniently
@@ -25,32 +26,16 @@ class Strays:
     malformed: int = 0
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Waiting:
     """One open request. `stray` says in words what came instead of an answer."""
 
     source: tuple[str, int]
     traffic: Traffic
-    from_anywhere: bool = False  # the id alone tells the answer, whatever address it comes from
-    future: asyncio.Future[Answer | None] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    from_anywhere: bool  # the id alone tells the answer, whatever address it comes from
+    future: asyncio.Future[Answer | None]
+    until: float = inf  # the loop's time
     stray: str = ""
-
-    async def answer(self, timeout_s: float) -> Answer | None:
-        """What came within the time; None for silence. After a WireError it may be asked again.
-
-        Raises: NoAnswerError, where the system will not send the question.
-        """
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(timeout_s, self._give_up)
-        try:
-            came = await self.future
-        finally:
-            timer.cancel()
-        if not isinstance(came, SnmpMessage):
-            self.future = loop.create_future()
-        return came
 
     def left(self, octets: int) -> None:
         self.traffic.packets_out += 1
@@ -66,7 +51,7 @@ class Waiting:
         if not self.future.done():
             self.future.set_result(answer)
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
         if not self.future.done():
             self.future.set_result(None)
 
@@ -81,9 +66,12 @@ class Exchange:
         self.strays = Strays()
         self.udp = UdpSocket(ceiling, self._received)
         self._open: dict[int, Waiting] = {}
+        self._alarm: asyncio.TimerHandle | None = None  # at the earliest `until`, or before it
 
     def close(self) -> None:
         self.udp.close()
+        if self._alarm:
+            self._alarm.cancel()
 
     def open(
         self, address: str, port: int, traffic: Traffic, *, from_anywhere: bool
@@ -92,7 +80,8 @@ class Exchange:
         request_id = fresh_id()
         while request_id in self._open:
             request_id = fresh_id()
-        waiting = Waiting((_canonical(address), port), traffic, from_anywhere)
+        future = asyncio.get_running_loop().create_future()
+        waiting = Waiting((_canonical(address), port), traffic, from_anywhere, future)
         self._open[request_id] = waiting
         return request_id, waiting
 
@@ -102,6 +91,36 @@ class Exchange:
     def send(self, payload: bytes, address: str, port: int, waiting: Waiting) -> None:
         """Raises: OutsideCeilingError."""
         self.udp.post(payload, address, port, waiting)
+
+    async def answer(self, waiting: Waiting, timeout_s: float) -> Answer | None:
+        """What came within the time; None for silence. After a WireError it may be asked again.
+
+        Raises: NoAnswerError, where the system will not send the question.
+        """
+        loop = asyncio.get_running_loop()
+        waiting.until = loop.time() + timeout_s
+        if self._alarm is None or self._alarm.when() > waiting.until:
+            self._set_alarm(waiting.until)
+        came = await waiting.future
+        if not isinstance(came, SnmpMessage):
+            waiting.future = loop.create_future()
+        return came
+
+    def _set_alarm(self, until: float) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        if until < inf:
+            self._alarm = asyncio.get_running_loop().call_at(until, self._give_up)
+
+    def _give_up(self) -> None:
+        """One alarm for all that are open, as nearly all are answered long before."""
+        now = asyncio.get_running_loop().time()
+        for waiting in self._open.values():
+            if waiting.until <= now:
+                waiting.until = inf
+                waiting.give_up()
+        self._set_alarm(min((waiting.until for waiting in self._open.values()), default=inf))
 
     def _received(self, payload: bytes, address: str, port: int) -> None:
         """Only an answer that is waited for is read to its end: anybody may send the rest."""

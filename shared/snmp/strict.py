@@ -56,7 +56,7 @@ def read_varbind(octets: bytes, at: int, end: int) -> tuple[Varbind, int, int]:
     """The varbind at `at`, and where its value's content begins and ends."""
     at, end = enter(octets, at, end, SEQUENCE)
     at, stop = enter(octets, at, end, OID)
-    oid = _decode_oid(octets[at:stop])
+    oid = decode_oid(octets[at:stop])
     tag, at, stop = _header(octets, stop, end)
     if stop != end:
         raise WireError(f"{oid}: {end - stop} octets after its value")
@@ -72,7 +72,7 @@ def read_value(oid: str, kind: str, content: bytes) -> Value:
     if kind in {"OctetString", "Opaque"}:
         return content
     if kind == "ObjectIdentifier":
-        return _decode_oid(content)
+        return decode_oid(content)
     if kind == "IpAddress":
         if len(content) != 4:
             raise WireError(f"{oid}: an IpAddress of {len(content)} octets")
@@ -101,7 +101,8 @@ def read_integer(octets: bytes, at: int, end: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _decode_oid(content: bytes) -> str:
+def decode_oid(content: bytes) -> str:
+    """Dotted text of an OID's content octets, X.690 section 8.19. Raises: WireError."""
     if not content or content[-1] & 0x80:
         raise WireError("an OID that is empty or ends within a number")
     if len(content) > 5 * MAX_SUBIDENTIFIERS:

@@ -270,7 +270,7 @@ class _Known(NamedTuple):
 
     def is_answered_by(self, answer: SnmpMessage) -> bool:
         """Whether each row that was known came, and none between them or after."""
-        oids = [oid for oid, _, _ in answer.varbinds]
+        oids = [varbind[0] for varbind in answer.varbinds]
         if answer.error_status != NO_ERROR or len(oids) != len(self.starts):
             return False
         for at, prefix in self.ends:
@@ -281,14 +281,17 @@ class _Known(NamedTuple):
 
     def rows_in(self, answer: SnmpMessage) -> dict[str, dict[str, Varbind]]:
         varbinds = answer.varbinds
-        return {
-            column: {
-                instance: varbind
-                for instance, varbind in zip(instances, varbinds[begin:], strict=False)
-                if varbind[1] not in VALUELESS
-            }
+        rows = {
+            column: dict(zip(instances, varbinds[begin : begin + len(instances)], strict=True))
             for column, instances, begin in self.columns
         }
+        if not VALUELESS.isdisjoint([varbind[1] for varbind in varbinds]):
+            return {column: _existing(cells) for column, cells in rows.items()}
+        return rows
+
+
+def _existing(cells: Mapping[str, Varbind]) -> dict[str, Varbind]:
+    return {at: varbind for at, varbind in cells.items() if varbind.type not in VALUELESS}
 
 
 @lru_cache(maxsize=1024)

@@ -87,7 +87,7 @@ class Watch:
             asked = extras if pdu == GET else list(map(predecessor, extras))
             answer = await self._asker.ask(
                 pdu,
-                [*asked, *oids],
+                (*asked, *oids),
                 non_repeaters=non_repeaters + len(asked) if pdu == GETBULK else 0,
                 max_repetitions=max_repetitions,
                 tries=tries,
@@ -99,8 +99,7 @@ class Watch:
             elif extras and len(answer.varbinds) <= len(extras):
                 self._is_too_small = True
             else:
-                watched = self._watched
-                found = {v[0]: v for v in answer.varbinds if v[0] in watched and exists(v)}
+                found = self._seen(answer.varbinds)
                 self._unseen = self._watched.keys() - found
                 if self._unseen:
                     answered = [*asked, *oids][: len(answer.varbinds)]
@@ -110,6 +109,16 @@ class Watch:
                 if extras:
                     answer = answer._replace(varbinds=answer.varbinds[len(extras) :])
                 return answer
+
+    def _seen(self, varbinds: Sequence[Varbind]) -> dict[str, Varbind]:
+        """What is watched, as it came; it stands at the front."""
+        found: dict[str, Varbind] = {}
+        for varbind in varbinds:
+            if varbind[0] in self._watched and exists(varbind):
+                found[varbind[0]] = varbind
+                if len(found) == len(self._watched):
+                    break
+        return found
 
     def _extras(self, pdu: int, oids: Sequence[str]) -> list[str]:
         """What is watched and not asked for anyway."""
