@@ -6,8 +6,6 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from pydantic import TypeAdapter
-
 from services.poller.mib import (
     COLORANT_VALUE,
     RECEPTACLE,
@@ -26,7 +24,6 @@ from shared.messages import SupplyLevel
 from shared.snmp.port import Varbind
 
 MAX_SUPPLIES = 200
-_SUPPLIES = TypeAdapter(list[SupplyLevel])
 _LASTING = (SUPPLY_CLASS, SUPPLY_TYPE, SUPPLY_DESCRIPTION, SUPPLY_UNIT, SUPPLY_MAX)
 
 
@@ -42,27 +39,13 @@ def supply_levels(rows: Rows) -> list[SupplyLevel]:
         # prtMarkerSuppliesColorantIndex; 0: no colorant
         colorant = integer(colorants.get(at))
         value = values.get(f"{at.partition('.')[0]}.{colorant}") if colorant else None
-        supply = _supply(charset, value, *[column.get(at) for column in columns])
-        level = integer(levels.get(at))
-        max_capacity = supply.max_capacity
-        supplies.append(
-            {
-                "index": at,
-                "description": supply.description,
-                "type": supply.type,
-                "colorant": supply.colorant,
-                "level_percent": level_percent(level, max_capacity),
-                "level": level,
-                "max_capacity": max_capacity,
-                "unit": supply.unit,
-                "state": state(level, max_capacity, receptacle=supply.receptacle),
-            }
-        )
-    return _SUPPLIES.validate_python(supplies)
+        lasting = _lasting(charset, value, *[column.get(at) for column in columns])
+        supplies.append(_supply(at, lasting, integer(levels.get(at))))
+    return supplies
 
 
-class _Supply(NamedTuple):
-    """What does not change while it is used up."""
+class _Lasting(NamedTuple):
+    """What a supply says of itself that does not change while it is used up."""
 
     description: str | None
     type: str | None
@@ -73,18 +56,33 @@ class _Supply(NamedTuple):
 
 
 @lru_cache(maxsize=4096)  # devices of a model say the same
-def _supply(charset: int | None, colorant: Varbind | None, *told: Varbind | None) -> _Supply:
+def _lasting(charset: int | None, colorant: Varbind | None, *told: Varbind | None) -> _Lasting:
     """`told` as _LASTING."""
     class_, type_, description, unit, max_capacity = told
     type_code, unit_code = integer(type_), integer(unit)
     value = as_text(colorant, charset)
-    return _Supply(
+    return _Lasting(
         description=as_text(description, charset),
         type=None if type_code is None else SUPPLY_TYPES.get(type_code) or f"type {type_code}",
         colorant=value.lower() if value else None,
         max_capacity=integer(max_capacity),
         unit=None if unit_code is None else SUPPLY_UNITS.get(unit_code) or f"unit {unit_code}",
         receptacle=integer(class_) == RECEPTACLE,
+    )
+
+
+@lru_cache(maxsize=32_768)  # most levels are what they were at the last read
+def _supply(at: str, lasting: _Lasting, level: int | None) -> SupplyLevel:
+    return SupplyLevel(
+        index=at,
+        description=lasting.description,
+        type=lasting.type,
+        colorant=lasting.colorant,
+        level_percent=level_percent(level, lasting.max_capacity),
+        level=level,
+        max_capacity=lasting.max_capacity,
+        unit=lasting.unit,
+        state=state(level, lasting.max_capacity, receptacle=lasting.receptacle),
     )
 
 
