@@ -61,7 +61,8 @@ class Rows:
         for column, pairs in places.cells:
             found = {at: answer[oid] for oid, at in pairs if oid in answer}
             if found:
-                self.columns.setdefault(column, {}).update(found)
+                there = self.columns.get(column)
+                self.columns[column] = there | found if there else found
         cells = places.oids
         self.scalars |= {oid: varbind for oid, varbind in answer.items() if oid not in cells}
 

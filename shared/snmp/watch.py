@@ -7,7 +7,7 @@ same address. Then no answer of the one may stand beside one of the other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from shared.snmp.ask import Asker
 from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME
@@ -40,6 +40,7 @@ class Watch:
         self.traffic = asker.traffic
         self._asker = asker
         self._watched: dict[str, Varbind | None] = {SYS_UP_TIME: None}  # as it came at first
+        self._octets = _octets(SYS_UP_TIME, None)  # of what is watched, in an answer
         self._came_at = 0.0
         self._not_by_get: set[str] = set()
         self._is_too_small = False  # to be asked for anything beside a question
@@ -55,21 +56,17 @@ class Watch:
 
     @property
     def width(self) -> int:
-        return max(1, self.manners.max_varbinds - len(self._extras(GETNEXT, ())))
+        return max(1, self.manners.max_varbinds - len(self._asked_beside()))
 
     @property
     def head_octets(self) -> int:
-        octets = self._asker.head_octets
-        for oid, varbind in self._watched.items():
-            text = varbind.value if varbind else None
-            octets += len(encode_oid(oid)) + _OCTETS
-            octets += len(text) if isinstance(text, bytes) else 0
-        return octets
+        return self._asker.head_octets + self._octets
 
     def expect(self, varbinds: Iterable[Varbind]) -> None:
         """As SnmpSession.expect."""
         fresh = {varbind.oid: varbind for varbind in varbinds}
         self._watched = {**self._watched, **fresh} if fresh else {SYS_UP_TIME: None}
+        self._octets = sum(_octets(oid, before) for oid, before in self._watched.items())
         self._unseen = set()
 
     async def ask(
@@ -122,13 +119,17 @@ class Watch:
 
     def _extras(self, pdu: int, oids: Sequence[str]) -> list[str]:
         """What is watched and not asked for anyway."""
-        most = self.manners.max_varbinds
-        if self._is_too_small or most < 2:
-            return []
-        watched = list(self._watched) if most >= 2 * len(self._watched) else [SYS_UP_TIME]
+        watched = self._asked_beside()
         if pdu == GET:
             return [oid for oid in watched if oid not in oids and oid not in self._not_by_get]
         return [oid for oid in watched if predecessor(oid) not in oids]
+
+    def _asked_beside(self) -> Collection[str]:
+        """What is watched, as far as there is room for it beside a question."""
+        most = self.manners.max_varbinds
+        if self._is_too_small or most < 2:
+            return ()
+        return self._watched if most >= 2 * len(self._watched) else (SYS_UP_TIME,)
 
     async def confirm(self) -> None:
         """As SnmpSession.confirm."""
@@ -204,3 +205,8 @@ class Watch:
                 f"{self.name}: it was restarted or replaced while it was read: its sysUpTime went "
                 f"on by {gone_s:g} s in {elapsed_s:.1f} s"
             )
+
+
+def _octets(oid: str, varbind: Varbind | None) -> int:
+    text = varbind.value if varbind else None
+    return len(encode_oid(oid)) + _OCTETS + (len(text) if isinstance(text, bytes) else 0)
