@@ -6,7 +6,6 @@ Either way nothing is let pass that is not sound, and nothing may be left over.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import repeat
 from struct import Struct
 from struct import error as StructError  # noqa: N812  (it is a class)
 from typing import Final
@@ -55,6 +54,12 @@ _OID: Final = 2
 _NUMBERS: Final = frozenset({"Integer32", "Counter32", "Gauge32", "TimeTicks"})
 _UNUSUAL: Final = (0, 0, 0)
 _MAX_SHAPES: Final = 8192  # then they are learnt afresh: a stranger's cost us one miss each
+
+# Whole short varbinds, as they were read: devices say the same of themselves again and again, and
+# so do those of a model. What counts is left out.
+_said: Final[dict[bytes, Varbind]] = {}
+_COUNTING: Final = frozenset({"Counter32", "Counter64", "Gauge32", "TimeTicks"})
+_MAX_SAID: Final = 16_384
 
 
 def decode(datagram: bytes) -> SnmpMessage:
@@ -167,40 +172,53 @@ def _usual_content(octets: bytes, at: int, end: int) -> int:
 
 
 def _read_varbinds(octets: bytes, at: int, end: int) -> list[Varbind]:
-    found: list[tuple[str, str, Value]] = []
-    shape_of = _shapes.get
-    value: Value
+    found: list[Varbind] = []
+    said, shape_of = _said.get, _shapes.get
+    new: Callable[..., Varbind] = tuple.__new__  # a third of the time of Varbind(…)
     try:
         while at < end:
-            start = at + 6 + octets[at + 3]  # past a short OID and a short length
-            shape = shape_of(octets[at:start])
-            if shape is None and octets[at + 1] == 0x82:
-                start = at + 8 + octets[at + 5]
-                shape = shape_of(octets[at:start])
-            if shape is None:
-                varbind, at = _learn_varbind(octets, at, end)
+            begin = at
+            at += 2 + octets[at + 1]
+            varbind = said(octets[begin:at])
+            if varbind is not None:
                 found.append(varbind)
                 continue
-            oid, kind, size, read, limit = shape
+            start = begin + 6 + octets[begin + 3]  # past a short OID and a short length
+            shape = shape_of(octets[begin:start])
+            if shape is None and octets[begin + 1] == 0x82:
+                start = begin + 8 + octets[begin + 5]
+                shape = shape_of(octets[begin:start])
+            if shape is None:
+                varbind, at = _learn_varbind(octets, begin, end)
+                found.append(varbind)
+                continue
+            oid, kind, size, _, _ = shape
             at = start + size
             if at > end:
                 raise WireError(f"{oid}: says {size} octets where {end - start} are left")
-            if read is None:
-                if limit == _OCTETS:
-                    value = octets[start:at]
-                else:
-                    value = None if limit == _NOTHING else decode_oid(octets[start:at])
-            else:
-                (value,) = read(octets, start - 1)
-                if limit:
-                    value &= 0xFFFFFF
-                    if value > limit:
-                        value = read_value(oid, kind, octets[start:at])
-            found.append((oid, kind, value))
+            varbind = new(Varbind, (oid, kind, _read_content(octets, start, at, shape)))
+            found.append(varbind)
+            if kind not in _COUNTING and octets[begin + 1] < 0x80:
+                if len(_said) >= _MAX_SAID:
+                    _said.clear()
+                _said[octets[begin:at]] = varbind
     except IndexError:
         raise WireError(f"octet {at}: cut short") from None
-    new: Callable[..., Varbind] = tuple.__new__  # a third of the time of Varbind(…)
-    return list(map(new, repeat(Varbind), found))
+    return found
+
+
+def _read_content(octets: bytes, start: int, stop: int, shape: _Shape) -> Value:
+    oid, kind, _, read, limit = shape
+    if read is None:
+        if limit == _OCTETS:
+            return octets[start:stop]
+        return None if limit == _NOTHING else decode_oid(octets[start:stop])
+    (value,) = read(octets, start - 1)
+    if limit:
+        value &= 0xFFFFFF
+        if value > limit:
+            return read_value(oid, kind, octets[start:stop])
+    return value
 
 
 def _learn_varbind(octets: bytes, at: int, end: int) -> tuple[Varbind, int]:
