@@ -29,18 +29,16 @@ _LASTING = (SUPPLY_CLASS, SUPPLY_TYPE, SUPPLY_DESCRIPTION, SUPPLY_UNIT, SUPPLY_M
 
 def supply_levels(rows: Rows) -> list[SupplyLevel]:
     """The supplies in table order."""
-    columns = [rows.column(column) for column in _LASTING]
-    levels, colorants = rows.column(SUPPLY_LEVEL), rows.column(SUPPLY_COLORANT)
+    columns = [rows.column(column) for column in (SUPPLY_COLORANT, SUPPLY_LEVEL, *_LASTING)]
+    instances = sorted(dict.fromkeys(chain(*columns)), key=_table_order)[:MAX_SUPPLIES]
+    cells = zip(*(map(column.get, instances) for column in columns), strict=True)
     values = rows.column(COLORANT_VALUE)
-    instances = dict.fromkeys(chain(*columns, levels, colorants))
     charset = rows.charset
     supplies = []
-    for at in sorted(instances, key=_table_order)[:MAX_SUPPLIES]:
-        # prtMarkerSuppliesColorantIndex; 0: no colorant
-        colorant = integer(colorants.get(at))
-        value = values.get(f"{at.partition('.')[0]}.{colorant}") if colorant else None
-        lasting = _lasting(charset, value, *[column.get(at) for column in columns])
-        supplies.append(_supply(at, lasting, integer(levels.get(at))))
+    for at, (colorant, level, *told) in zip(instances, cells, strict=True):
+        index = integer(colorant)  # prtMarkerSuppliesColorantIndex; 0: no colorant
+        value = values.get(f"{at.partition('.')[0]}.{index}") if index else None
+        supplies.append(_supply(at, _lasting(charset, value, *told), integer(level)))
     return supplies
 
 
@@ -55,7 +53,7 @@ class _Lasting(NamedTuple):
     receptacle: bool
 
 
-@lru_cache(maxsize=4096)  # devices of a model say the same
+@lru_cache(maxsize=2048)  # devices of a model say the same
 def _lasting(charset: int | None, colorant: Varbind | None, *told: Varbind | None) -> _Lasting:
     """`told` as _LASTING."""
     class_, type_, description, unit, max_capacity = told

@@ -38,7 +38,6 @@ _NO_SERIALS = frozenset(
 )
 
 
-@lru_cache(maxsize=16_384)  # devices say the same words again and again
 def decode_text(octets: bytes, charset: int | None = None, limit: int = MAX_TEXT) -> str | None:
     """An octet string as one line of text, at most `limit` characters; None where none is left.
 
@@ -46,6 +45,13 @@ def decode_text(octets: bytes, charset: int | None = None, limit: int = MAX_TEXT
     a one-byte set, and devices that declare one often send UTF-8: there UTF-8 is tried first,
     as octets beyond ASCII are hardly ever valid UTF-8 by chance. Latin-1 takes what is left.
     """
+    if len(octets) > MAX_TEXT:
+        return _decoded.__wrapped__(octets, charset, limit)
+    return _decoded(octets, charset, limit)
+
+
+@lru_cache(maxsize=16_384)  # devices say the same words again and again
+def _decoded(octets: bytes, charset: int | None, limit: int) -> str | None:
     declared = CHARSETS.get(charset) if charset is not None else None
     codecs = [declared, "utf-8"] if declared in _MULTIBYTE else ["utf-8", declared]
     for codec in codecs:

@@ -11,7 +11,16 @@ from shared.ceiling import Ceiling
 from shared.snmp.fallback import decode_leniently, request_id_leniently
 from shared.snmp.port import NoAnswerError, Traffic
 from shared.snmp.udp import UdpSocket, canonical, datagram_bytes
-from shared.snmp.wire import RESPONSE, SnmpMessage, WireError, decode, fresh_id, request_id_of
+from shared.snmp.wire import (
+    MAX_OCTETS,
+    RESPONSE,
+    SnmpMessage,
+    WireError,
+    cut,
+    decode,
+    fresh_id,
+    request_id_of,
+)
 
 Answer = SnmpMessage | WireError
 _canonical = lru_cache(maxsize=4096)(canonical)
@@ -171,4 +180,4 @@ def _decoded(payload: bytes) -> SnmpMessage:
             raise strict from None  # it names the octet
     if answer.pdu != RESPONSE:
         raise WireError("a question")
-    return answer
+    return cut(answer) if len(payload) > MAX_OCTETS else answer

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
-from shared.snmp.port import SnmpError, Varbind
+from shared.snmp.port import SnmpError, Value, Varbind
 
 V1: Final = 0
 V2C: Final = 1
@@ -46,6 +46,9 @@ _ABSENT: Final = frozenset({"noSuchObject", "noSuchInstance", "endOfMibView"})
 VALUELESS: Final = _ABSENT | {"Null"}
 
 
+MAX_OCTETS: Final = 4096  # of a value that is kept; a text is 255, a description 1,024
+
+
 class WireError(SnmpError):
     """Octets that are not an SNMP v1 or v2c message, or a message that cannot be put in octets."""
 
@@ -65,3 +68,18 @@ class SnmpMessage(NamedTuple):
 def exists(varbind: Varbind) -> bool:
     """Whether the agent said that there is such an instance."""
     return varbind.type not in _ABSENT
+
+
+def cut(message: SnmpMessage) -> SnmpMessage:
+    """Without what octet strings hold beyond MAX_OCTETS, so that nobody fills our memory."""
+    if not any(_is_long(value) for _, _, value in message.varbinds):
+        return message
+    kept = [
+        one._replace(value=one.value[:MAX_OCTETS]) if _is_long(one.value) else one
+        for one in message.varbinds
+    ]
+    return message._replace(varbinds=kept)
+
+
+def _is_long(value: Value) -> TypeGuard[bytes]:
+    return isinstance(value, bytes) and len(value) > MAX_OCTETS

@@ -24,7 +24,7 @@ from shared.snmp.port import (
 from shared.snmp.pysnmp_keys import DIGEST_OCTETS
 from shared.snmp.v3_exchange import Question, V3Exchange
 from shared.snmp.v3_usm import Engine, Opened, RefusedAnswerError, Seal
-from shared.snmp.wire import GETBULK, V2C, SnmpMessage, WireError
+from shared.snmp.wire import GETBULK, V2C, SnmpMessage, WireError, cut
 
 _HEAD_OCTETS = 110  # of an encrypted answer, beside names, digest and varbinds
 _BRIEF = 5  # varbinds of a first question's last try
@@ -140,7 +140,7 @@ class V3Asker:
             came = await self._once(question, asked, engine)
             if isinstance(came, Opened) and not came.is_report:
                 self.engine_id = engine.id
-                return came.answer
+                return cut(came.answer)
             if isinstance(came, Opened):
                 engine = self._heed(came, engine, heeded)
                 continue

@@ -107,6 +107,16 @@ async def test_every_type_of_value_is_read(agents: Agents) -> None:
         assert as_rows(await session.get(list(SCALARS))) == SCALARS
 
 
+async def test_of_a_text_without_end_no_more_is_kept_than_anybody_reads(agents: Agents) -> None:
+    name = "1.3.6.1.2.1.1.5.0"
+    texts: Rows = {SYS_DESCR: ("OctetString", bytes(20_000)), name: ("OctetString", b"short")}
+    async with session_with(agents, SimulatedAgent(texts)) as session:
+        found = await session.get([SYS_DESCR, name])
+
+    assert found[SYS_DESCR].value == bytes(4096)
+    assert found[name].value == b"short"
+
+
 async def test_what_the_device_lacks_is_absent(agents: Agents) -> None:
     async with session_with(agents, SimulatedAgent({**ROWS, "1.3.9": ("Null", None)})) as session:
         found = await session.get([NOT_THERE, SYS_DESCR, "1.3.6.1.2.1.1.1.7", "1.3.9"])

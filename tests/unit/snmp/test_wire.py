@@ -242,3 +242,15 @@ def with_value(value: bytes, *, short: bool = True) -> bytes:
     numbers = bytes.fromhex("020101 020100 020100")
     pdu = tlv(RESPONSE, numbers + tlv(0x30, varbind))
     return tlv(0x30, bytes.fromhex("020101") + tlv(0x04, b"public") + pdu)
+
+
+def test_what_was_read_before_is_never_another_value() -> None:
+    """More different varbinds than are remembered, and each again after it was forgotten."""
+    oid = "1.3.6.1.2.1.43.11.1.1.9.1.1"
+    rounds = range(40)
+    for first in [*rounds, *rounds]:
+        sent = response(
+            *(Varbind(oid, "Integer32", 1000 * first + number) for number in range(1000)),
+            *(Varbind(SYS_DESCR, "OctetString", bytes(number)) for number in range(140)),
+        )
+        assert decode(encode(sent)) == sent
