@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from services.poller.mib import (
@@ -21,7 +22,7 @@ from services.poller.mib import (
 )
 from services.poller.profile import IdentityRow
 from services.poller.recognise import Choice, Profiles, is_below
-from services.poller.rows import Rows
+from services.poller.rows import Rows, as_text
 from services.poller.text import clean, mac_or_none, serial_or_none
 from shared.messages import DeviceIdentity
 from shared.snmp.port import Varbind
@@ -78,7 +79,36 @@ def identity(
 
     `index` is the printing device's in hrDeviceTable.
     """
-    finder = _Finder(rows, choice, index)
+    interface = mac_interface(rows)
+    told = _Told(
+        choice=choice,
+        profiles=profiles,
+        address=address,
+        mac=interface.mac if interface else None,
+        sys_object_id=text_of(rows, SYS_OBJECT_ID),
+        charset=rows.charset,
+        places=_told_in(rows, choice, index),
+    )
+    device, used = _identity(told)
+    return device, list(used)
+
+
+class _Told(NamedTuple):
+    """All that an identity is made of; `places` hold a row for each of the profile's fields."""
+
+    choice: Choice
+    profiles: Profiles
+    address: str | None
+    mac: str | None
+    sys_object_id: str | None
+    charset: int | None
+    places: tuple[tuple[Varbind | None, ...], ...]
+
+
+@lru_cache(maxsize=2048)  # a device says the same of itself at every read
+def _identity(told: _Told) -> tuple[DeviceIdentity, tuple[Varbind, ...]]:
+    choice, profiles, mac = told.choice, told.profiles, told.mac
+    finder = _Finder(choice, told.places, told.charset)
     said_model = clean(choice.said.get("model") or "") if choice.said else None
     model = finder.first("model") or said_model
     make = choice.make
@@ -86,24 +116,22 @@ def identity(
         said = finder.first("make")
         make = profiles.make_in(said) or said or profiles.make_in(model)
     model = _without_make(model, make)
-    interface = mac_interface(rows)
-    mac = interface.mac if interface else None
     serial = finder.first("serial", lambda text: serial_or_none(text, model, mac))
     if serial is None and choice.said:
         serial = serial_or_none(clean(choice.said.get("serial") or ""), model, mac)
     firmware = finder.first("firmware")
-    used = list(finder.used)
+    used = tuple(finder.used)
     device = DeviceIdentity(
         make=make,
         model=model,
         serial=serial,
         mac=mac,
         hostname=finder.first("hostname"),
-        address=address,
+        address=told.address,
         asset_tag=finder.first("asset_tag"),
         location=finder.first("location"),
         firmware=firmware,
-        sys_object_id=text_of(rows, SYS_OBJECT_ID),
+        sys_object_id=told.sys_object_id,
         description=finder.first("description"),
     )
     return device, used
@@ -130,56 +158,71 @@ def mac_interface(rows: Rows) -> Interface | None:
 
 def identity_oids(rows: Rows, choice: Choice) -> list[str]:
     """The single instances still to be asked: those before the first walked cell that tells."""
-    finder = _Finder(rows, choice, printer_index(rows))
+    told = _told_in(rows, choice, printer_index(rows))
     wanted: list[str] = []
-    for name, places in choice.profile.identity.items():
+    for (name, places), varbinds in zip(choice.profile.identity.items(), told, strict=True):
         if name == "make" and choice.make:
             continue
-        for place in places:
-            if place.column and finder.at(place):
+        for place, varbind in zip(places, varbinds, strict=True):
+            if place.column and _text(place, varbind, rows.charset):
                 break
             if place.oid:
                 wanted.append(place.oid)
     return [oid for oid in dict.fromkeys(wanted) if rows.one(oid) is None]
 
 
+def _told_in(
+    rows: Rows, choice: Choice, index: str | None
+) -> tuple[tuple[Varbind | None, ...], ...]:
+    """What came from the places of each identity field, in the profile's order."""
+    return tuple(
+        tuple([_varbind(rows, place, index) for place in places])
+        for places in choice.profile.identity.values()
+    )
+
+
+def _varbind(rows: Rows, place: IdentityRow, index: str | None) -> Varbind | None:
+    if place.oid:
+        return rows.one(place.oid)
+    cells = rows.column(place.column or "")
+    if index is not None and index in cells:
+        return cells[index]
+    return next(iter(cells.values())) if len(cells) == 1 else None
+
+
+def _text(place: IdentityRow, varbind: Varbind | None, charset: int | None) -> str | None:
+    text = as_text(varbind, charset, _LONGEST)
+    if text and place.pattern:
+        said = place.pattern.search(text)
+        return clean(said.group(1) or "") if said else None
+    return text
+
+
 class _Finder:
     """Looks at the places of an identity field in their order."""
 
-    def __init__(self, rows: Rows, choice: Choice, index: str | None) -> None:
-        self._rows = rows
-        self._places = choice.profile.identity
-        self._index = index
+    def __init__(
+        self, choice: Choice, told: Sequence[Sequence[Varbind | None]], charset: int | None
+    ) -> None:
+        fields = choice.profile.identity
+        self._told: dict[str, list[tuple[IdentityRow, Varbind | None]]] = {
+            name: list(zip(places, varbinds, strict=True))
+            for (name, places), varbinds in zip(fields.items(), told, strict=True)
+        }
+        self._charset = charset
         self.used: list[Varbind] = []
 
     def first(
         self, name: str, accept: Callable[[str], str | None] = lambda text: text
     ) -> str | None:
-        places: Sequence[IdentityRow] = self._places.get(name, [])  # type: ignore[call-overload]
-        for place in places:
-            text = self.at(place)
+        for place, varbind in self._told.get(name, ()):
+            text = _text(place, varbind, self._charset)
             told = accept(text) if text else None
             if told:
-                varbind = self._varbind(place)
                 if varbind is not None:
                     self.used.append(varbind)
                 return told
         return None
-
-    def at(self, place: IdentityRow) -> str | None:
-        text = self._rows.as_text(self._varbind(place), _LONGEST)
-        if text and place.pattern:
-            said = place.pattern.search(text)
-            return clean(said.group(1) or "") if said else None
-        return text
-
-    def _varbind(self, place: IdentityRow) -> Varbind | None:
-        if place.oid:
-            return self._rows.one(place.oid)
-        cells = self._rows.column(place.column or "")
-        if self._index is not None and self._index in cells:
-            return cells[self._index]
-        return next(iter(cells.values())) if len(cells) == 1 else None
 
 
 def _printer_devices(rows: Rows) -> list[str]:

@@ -12,9 +12,9 @@ from services.poller.profile import Match, Profile
 DEFAULT = "rfc3805"  # of a device that no other profile knows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Choice:
-    """The profile of a device, and what its recognition told besides."""
+    """The profile of a device, and what its recognition told besides; equal to itself alone."""
 
     profile: Profile
     recognised: bool  # something that only a printing device says

@@ -46,7 +46,7 @@ _ABSENT: Final = frozenset({"noSuchObject", "noSuchInstance", "endOfMibView"})
 VALUELESS: Final = _ABSENT | {"Null"}
 
 
-MAX_OCTETS: Final = 4096  # of a value that is kept; a text is 255, a description 1,024
+MAX_OCTETS: Final = 2048  # of a value that is kept; a text is 255, a description 1,024
 
 
 class WireError(SnmpError):

@@ -21,7 +21,7 @@ class Varbind(NamedTuple):
     `type` is the SMI name: Integer32, OctetString, ObjectIdentifier, IpAddress, Counter32,
     Gauge32, TimeTicks, Opaque, Counter64, Null, noSuchObject, noSuchInstance, endOfMibView.
     `value` is an int, bytes (OctetString, Opaque), text (ObjectIdentifier, IpAddress), or None
-    for Null and the three exceptions (RFC 3416 section 3). A session cuts bytes to 4,096.
+    for Null and the three exceptions (RFC 3416 section 3). A session cuts bytes to 2,048.
     """
 
     oid: str

@@ -16,14 +16,6 @@ _VARBIND_OCTETS = 8  # beside the OID of a column and the value: an instance of 
 _MAX_REPETITIONS = 50
 
 
-class Question(NamedTuple):
-    """What comes after `start`: a varbind of `column`, or its end."""
-
-    column: Column
-    start: str
-    octets: int  # of the varbind that answers, about
-
-
 class Column:
     """A column, and how far it was walked. `due` are rows that must come next, the last first."""
 
@@ -126,6 +118,14 @@ class Table:
             due = column.due or []
             for start in due[::-1] if column.leads else due[:0:-1]:
                 yield Question(column, start, column.octets)
+
+
+class Question(NamedTuple):
+    """What comes after `start`: a varbind of `column`, or its end."""
+
+    column: Column
+    start: str
+    octets: int  # of the varbind that answers, about
 
 
 class Known(NamedTuple):

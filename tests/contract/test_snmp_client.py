@@ -113,7 +113,7 @@ async def test_of_a_text_without_end_no_more_is_kept_than_anybody_reads(agents: 
     async with session_with(agents, SimulatedAgent(texts)) as session:
         found = await session.get([SYS_DESCR, name])
 
-    assert found[SYS_DESCR].value == bytes(4096)
+    assert found[SYS_DESCR].value == bytes(2048)
     assert found[name].value == b"short"
 
 
