@@ -10,7 +10,6 @@ from shared.credentials import Credential
 from shared.snmp.ask import Asker, WireAsker, refuse_error
 from shared.snmp.error_status import NO_SUCH_NAME
 from shared.snmp.exchange import Exchange, Strays
-from shared.snmp.message import VALUELESS
 from shared.snmp.port import (
     USUAL_VARBINDS,
     ErrorStatusError,
@@ -21,6 +20,7 @@ from shared.snmp.port import (
     Varbind,
     Walk,
 )
+from shared.snmp.tables import existing
 from shared.snmp.v3_ask import V3Asker
 from shared.snmp.v3_exchange import V3Exchange
 from shared.snmp.walk import Walker
@@ -155,7 +155,7 @@ class WireSession:
                     raise
                 self.manners.take_fewer(USUAL_VARBINDS)
                 continue
-            found |= {oid: one for oid, one in settled.items() if one[1] not in VALUELESS}
+            found |= existing(settled)
             left = len(todo) > len(settled)
             todo = tuple(oid for oid in todo if oid not in settled) if left else ()
         return found

@@ -101,19 +101,18 @@ class Exchange:
         """Raises: OutsideCeilingError."""
         self.udp.post(payload, address, port, waiting)
 
-    async def answer(self, waiting: Waiting, timeout_s: float) -> Answer | None:
-        """What came within the time; None for silence. After a WireError it may be asked again.
+    def answer(self, waiting: Waiting, timeout_s: float) -> asyncio.Future[Answer | None]:
+        """What comes within the time; None for silence. After a WireError it may be asked again.
 
-        Raises: NoAnswerError, where the system will not send the question.
+        The future raises NoAnswerError, where the system will not send the question.
         """
         loop = asyncio.get_running_loop()
+        if waiting.future.done():
+            waiting.future = loop.create_future()
         waiting.until = loop.time() + timeout_s
         if self._alarm is None or self._alarm.when() > waiting.until:
             self._set_alarm(waiting.until)
-        came = await waiting.future
-        if not isinstance(came, SnmpMessage):
-            waiting.future = loop.create_future()
-        return came
+        return waiting.future
 
     def _set_alarm(self, until: float) -> None:
         if self._alarm:

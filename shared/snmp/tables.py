@@ -162,13 +162,14 @@ class Known(NamedTuple):
             column: dict(zip(instances, varbinds[begin : begin + len(instances)], strict=True))
             for column, instances, begin in self.columns
         }
-        if not VALUELESS.isdisjoint([varbind[1] for varbind in varbinds]):
-            return {column: _existing(cells) for column, cells in rows.items()}
-        return rows
+        if VALUELESS.isdisjoint([varbind[1] for varbind in varbinds]):
+            return rows
+        return {column: existing(cells) for column, cells in rows.items()}
 
 
-def _existing(cells: Mapping[str, Varbind]) -> dict[str, Varbind]:
-    return {at: varbind for at, varbind in cells.items() if varbind.type not in VALUELESS}
+def existing(cells: Mapping[str, Varbind]) -> dict[str, Varbind]:
+    """Those that have a value."""
+    return {at: varbind for at, varbind in cells.items() if varbind[1] not in VALUELESS}
 
 
 @lru_cache(maxsize=1024)

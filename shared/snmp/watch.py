@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from shared.snmp.ask import Asker
 from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME
@@ -56,7 +57,7 @@ class Watch:
 
     @property
     def width(self) -> int:
-        return max(1, self.manners.max_varbinds - len(self._asked_beside()))
+        return max(1, self.manners.max_varbinds - len(self._asked_beside(GETNEXT)))
 
     @property
     def head_octets(self) -> int:
@@ -79,13 +80,13 @@ class Watch:
         tries: int | None = None,
     ) -> SnmpMessage:
         """As Asker.ask. Raises also: AnotherDeviceError."""
+        oids = tuple(oids)
         while True:
-            extras = self._extras(pdu, oids)
-            asked = extras if pdu == GET else list(map(predecessor, extras))
+            extras, asked = _beside(pdu, oids, tuple(self._asked_beside(pdu)))
             answer = await self._asker.ask(
                 pdu,
-                (*asked, *oids),
-                non_repeaters=non_repeaters + len(asked) if pdu == GETBULK else 0,
+                asked,
+                non_repeaters=non_repeaters + len(extras) if pdu == GETBULK else 0,
                 max_repetitions=max_repetitions,
                 tries=tries,
             )
@@ -99,7 +100,7 @@ class Watch:
                 found = self._seen(answer.varbinds)
                 self._unseen = self._watched.keys() - found
                 if self._unseen:
-                    answered = [*asked, *oids][: len(answer.varbinds)]
+                    answered = asked[: len(answer.varbinds)]
                     self._refuse_wrong(pdu, answered, answer.varbinds)
                     found = await self._with_missing(pdu, answered, found)
                 self._compare(found)
@@ -117,19 +118,15 @@ class Watch:
                     break
         return found
 
-    def _extras(self, pdu: int, oids: Sequence[str]) -> list[str]:
-        """What is watched and not asked for anyway."""
-        watched = self._asked_beside()
-        if pdu == GET:
-            return [oid for oid in watched if oid not in oids and oid not in self._not_by_get]
-        return [oid for oid in watched if predecessor(oid) not in oids]
-
-    def _asked_beside(self) -> Collection[str]:
+    def _asked_beside(self, pdu: int) -> Collection[str]:
         """What is watched, as far as there is room for it beside a question."""
         most = self.manners.max_varbinds
         if self._is_too_small or most < 2:
             return ()
-        return self._watched if most >= 2 * len(self._watched) else (SYS_UP_TIME,)
+        watched = self._watched if most >= 2 * len(self._watched) else (SYS_UP_TIME,)
+        if pdu == GET and self._not_by_get:
+            return [oid for oid in watched if oid not in self._not_by_get]
+        return watched
 
     async def confirm(self) -> None:
         """As SnmpSession.confirm."""
@@ -205,6 +202,18 @@ class Watch:
                 f"{self.name}: it was restarted or replaced while it was read: its sysUpTime went "
                 f"on by {gone_s:g} s in {elapsed_s:.1f} s"
             )
+
+
+@lru_cache(maxsize=1024)  # most devices are asked what others were
+def _beside(
+    pdu: int, oids: tuple[str, ...], watched: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of `watched` that are not asked for anyway, and all that is asked then."""
+    if pdu == GET:
+        extras = tuple(oid for oid in watched if oid not in oids)
+        return extras, extras + oids
+    extras = tuple(oid for oid in watched if predecessor(oid) not in oids)
+    return extras, (*map(predecessor, extras), *oids)
 
 
 def _octets(oid: str, varbind: Varbind | None) -> int:
