@@ -21,13 +21,14 @@ slim:  ## each service's unit tests in an environment of its own extra
 faults:
 	./pagetally test --faults
 
-compiled:  ## a copy whose SNMP codec is compiled: run it with PYTHONPATH=var/compiled
+compiled:  ## a copy whose reading path is compiled: run it with PYTHONPATH=var/compiled
 	$(PY) deploy/compile.py var/compiled
 
-compiled-test:  ## the codec's tests on such a copy
+compiled-test:  ## the tests of reading devices on such a copy
 	./pagetally test --compiled
 
 bench:
+	-$(PY) deploy/compile.py var/compiled
 	PYTHONPATH=. $(PY) -P -m bench
 
 lock:

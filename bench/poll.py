@@ -13,15 +13,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
+from bench.copies import ROOT, copies, environment
 from bench.measured import Pass
 from bench.simulator import MissingError, Simulator
 from bench.workload import NETWORK, recording
 
 ROUNDS = 5
-LAST_BEGINS_S = 100.0  # no round begins later than this after the first
-_ENDS_S = 145.0  # a client that is still at work then is left out
+LAST_BEGINS_S = 120.0  # no round begins later than this after the first
+_ENDS_S = 175.0  # a client that is still at work then is left out
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,14 @@ class Client:
     module: str
     devices: int
     settings: tuple[str, ...] = ()
+    copy: Path = ROOT
 
 
-OURS = Client("poll_ours", 2000)
+OURS = [Client("poll_ours", 2000, (name,), copy) for name, copy in copies().items()]
 GUFO = tuple(Client("poll_gufo", 1500, (setting,)) for setting in ("50", "200", "sync"))
 PYSNMP = Client("poll_pysnmp", 40)
 EXPORTER = Client("poll_exporter", 600)
-CLIENTS = (OURS, *GUFO, PYSNMP, EXPORTER)
+CLIENTS = (*OURS, *GUFO, PYSNMP, EXPORTER)
 
 Rounds = dict[Client, list[list[Pass]]]  # a client's passes, round by round
 
@@ -56,8 +59,9 @@ async def run() -> None:
     for passes in rounds.values():
         for name in range(len(passes[0])):
             print(_line([each[name] for each in passes]))
-    if OURS in rounds:
-        _tell_bars(rounds)
+    for ours in OURS:
+        if ours in rounds:
+            _tell_bars(ours, rounds)
 
 
 def _rounds(simulator: Simulator) -> Rounds:
@@ -83,11 +87,12 @@ def _ask(client: Client, simulator: Simulator, timeout_s: float) -> list[Pass]:
     """Raises: subprocess.SubprocessError, ValueError."""
     places = (str(simulator.counters), str(simulator.port), str(client.devices))
     done = subprocess.run(
-        [sys.executable, "-m", f"bench.{client.module}", *places, *client.settings],
+        [sys.executable, "-P", "-m", f"bench.{client.module}", *places, *client.settings],
         capture_output=True,
         text=True,
         check=True,
         timeout=timeout_s,
+        env=environment(client.copy),
     )
     return [Pass.of_line(line) for line in done.stdout.splitlines()]
 
@@ -117,9 +122,10 @@ def _line(passes: Sequence[Pass]) -> str:
     )
 
 
-def _tell_bars(rounds: Rounds) -> None:
-    for at, name in enumerate(("cold", "warm")):
-        ours = [passes[at] for passes in rounds[OURS]]
+def _tell_bars(client: Client, rounds: Rounds) -> None:
+    for at, temperature in enumerate(("cold", "warm")):
+        ours = [passes[at] for passes in rounds[client]]
+        name = f"{client.settings[0]}, {temperature}"
         if gufo := _fastest(rounds, GUFO):
             _tell(name, f"the rate of {gufo[0].client}", 1.5, _rates(ours, gufo))
         if pysnmp := _fastest(rounds, [PYSNMP]):
@@ -128,7 +134,7 @@ def _tell_bars(rounds: Rounds) -> None:
             less = median(b.cpu_ms / a.cpu_ms for a, b in zip(ours, exporter, strict=False))
             _tell(name, f"our CPU a device is what {exporter[0].client} takes", 3, less)
         asked = max(passed.datagrams_out / passed.devices for passed in ours)
-        most = 4 if name == "cold" else 2
+        most = 4 if temperature == "cold" else 2
         held = "held" if asked <= most else "MISSED"
         print(f"poll     {name}: {asked:.2f} request datagrams a device; at most {most}: {held}")
 

@@ -1,4 +1,4 @@
-"""Pagetally's poller beside its peers: COUNTERS PORT DEVICES; prints a cold and a warm pass.
+"""Pagetally's poller beside its peers: COUNTERS PORT DEVICES COPY; a cold and a warm pass.
 
 A complete MeterRead a device: asked, checked, decoded, with supplies, alerts and provenance, and
 serialised. Without the broker that brings the order and takes the message away.
@@ -104,7 +104,7 @@ def is_complete(read: MeterRead, address: str) -> bool:
     )
 
 
-async def run(counters: Path, port: int, devices: int) -> None:
+async def run(counters: Path, port: int, devices: int, copy: str) -> None:
     ceiling = Ceiling(networks=(ip_network(NETWORK),), ports=frozenset({port}))
     settings = PollerSettings()
     async with SnmpClient(ceiling, timeout_s=settings.timeout_s, tries=settings.tries) as client:
@@ -113,7 +113,7 @@ async def run(counters: Path, port: int, devices: int) -> None:
         for name in ("cold", "warm"):
             before = _copy(client.traffic)
             orders = orders_to(devices, port)
-            measuring = Measuring(f"Pagetally, {name}", counters)
+            measuring = Measuring(f"Pagetally, {copy}, {name}", counters)
             await poller.poll(orders)
             passed = measuring.done(devices, poller.complete)
             passed.tell(_disagreement(passed, before, client.traffic))
@@ -131,4 +131,4 @@ def _disagreement(passed: Pass, before: tuple[int, ...], traffic: Traffic) -> st
 
 
 if __name__ == "__main__":
-    asyncio.run(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

@@ -2,7 +2,7 @@
 
 Options before pytest's own: --checks (lint, types, import contracts first), --slim (each service's
 unit tests in an environment of its own extra), --faults (the long fault matrix), --compiled (the
-codec's tests on a compiled copy).
+tests of reading devices on a compiled copy).
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ PEERS = {
 # files, each whole: most tests wait for a peer, and each process has peers of its own
 TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile")
 
+# what is compiled, and what reads devices through it
+READING = (
+    *("tests/unit/snmp", "tests/unit/poller", "tests/contract/test_snmp_client.py"),
+    *("tests/contract/test_another_device.py", "tests/contract/test_hostile_devices.py"),
+)
 COMPILERS = {
     "/usr/bin/gcc": "gcc",
     f"{sysconfig.get_path('include')}/Python.h": "python3-dev",
@@ -68,17 +73,17 @@ def main(arguments: list[str]) -> int:
 
 
 def compiled(options: list[str]) -> int:
-    """Builds var/compiled, and runs the codec's tests on it."""
+    """Builds var/compiled, and runs the tests of reading devices on it."""
     install_peers(COMPILERS)
     folder = ROOT / "var" / "compiled"
     if run(sys.executable, "deploy/compile.py", str(folder)) != 0:
         return 1
-    tests = folder / "tests"
-    if not tests.is_symlink():
-        tests.symlink_to(ROOT / "tests")
+    for beside in ("tests", "docs"):
+        if not (folder / beside).is_symlink():
+            (folder / beside).symlink_to(ROOT / beside)
     os.environ.update(PAGETALLY_COMPILED="yes", PYTHONPATH=str(folder))
     pytest = (sys.executable, "-P", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"))
-    return run(*pytest, "--rootdir=.", "tests/unit/snmp", *options, folder=folder)
+    return run(*pytest, "--rootdir=.", *READING, *TWO_AT_A_TIME, *options, folder=folder)
 
 
 def install_peers(peers: Mapping[str, str]) -> None:
