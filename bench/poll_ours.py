@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -41,11 +42,10 @@ class Poller:
         self._settings = PollerSettings()
         self._profiles = Profiles(load_profiles())
         self._plans = Plans()
-        self.complete = 0
 
-    async def poll(self, orders: Sequence[DeviceFound]) -> None:
-        """Every device once; no more than IN_FLIGHT at a time."""
-        self.complete = 0
+    async def poll(self, orders: Sequence[DeviceFound]) -> dict[str, bytes]:
+        """Every device once; no more than IN_FLIGHT at a time. By address, what it came to."""
+        reads: dict[str, bytes] = {}
         waiting = iter(orders)
 
         async def worker(waiting: Iterator[DeviceFound]) -> None:
@@ -59,12 +59,12 @@ class Poller:
                 read = device.message(
                     found.order, found.round, "bench", found.target, session.traffic
                 )
-                if read.to_json() and is_complete(read, address):
-                    self.complete += 1
+                reads[address] = read.to_json()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(IN_FLIGHT):
                 group.create_task(worker(waiting))
+        return reads
 
     async def _read(self, session: SnmpSession, address: str) -> DeviceRead:
         place = (address, self._port, "public")
@@ -90,8 +90,9 @@ def orders_to(devices: int, port: int) -> list[DeviceFound]:
     ]
 
 
-def is_complete(read: MeterRead, address: str) -> bool:
+def is_complete(read_json: bytes, address: str) -> bool:
     """Whether all that the workload holds is in it, and of this device."""
+    read = MeterRead.model_validate_json(read_json)
     return (
         read.device.serial == f"CN{int(ip_address(address)):08X}"
         and read.meters["total"] > 0
@@ -114,8 +115,10 @@ async def run(counters: Path, port: int, devices: int, copy: str) -> None:
             before = _copy(client.traffic)
             orders = orders_to(devices, port)
             measuring = Measuring(f"Pagetally, {copy}, {name}", counters)
-            await poller.poll(orders)
-            passed = measuring.done(devices, poller.complete)
+            reads = await poller.poll(orders)
+            passed = measuring.done(devices, 0)
+            complete = sum(is_complete(read, address) for address, read in reads.items())
+            passed = replace(passed, complete=complete)
             passed.tell(_disagreement(passed, before, client.traffic))
 
 
