@@ -187,12 +187,12 @@ class WireAsker:
                     asked = asked._replace(oids=asked.oids[:_BRIEF])
                     self.manners.take_fewer(_BRIEF)
                 request = _template(version, self._community, *asked).request(number)
-                left_s = self._left_s()
-                sent_at = loop.time()
+                now = loop.time()
+                until = now + min(timeout_s, self._left_s(now))
                 self._exchange.send(request, self._address, self._port, waiting)
-                answer = await self._exchange.answer(waiting, min(timeout_s, left_s))
+                answer = await self._exchange.answer(waiting, until)
                 if isinstance(answer, SnmpMessage):
-                    self._round_trip_s = loop.time() - sent_at
+                    self._round_trip_s = loop.time() - now
                     self._fault = None
                     return answer
                 self._fault = answer or self._fault
@@ -201,16 +201,16 @@ class WireAsker:
             self._exchange.close_request(number)
         if self._fault:
             raise MalformedAnswerError(f"{self.name}: {self._fault}")
-        self._left_s()
+        self._left_s(loop.time())
         tries = "1 try" if len(versions) == 1 else f"{len(versions)} tries"
         raise NoAnswerError(
             f"{self.name}: no SNMP answer in {tries} of {timeout_s:.1f} s{self._strayed}"
         )
 
-    def _left_s(self) -> float:
+    def _left_s(self, now: float) -> float:
         """Seconds until the session's end. Raises: MalformedAnswerError, NoAnswerError."""
         assert self._until is not None
-        left_s = self._until - asyncio.get_running_loop().time()
+        left_s = self._until - now
         if left_s > 0:
             return left_s
         if self._fault:

@@ -101,17 +101,16 @@ class Exchange:
         """Raises: OutsideCeilingError."""
         self.udp.post(payload, address, port, waiting)
 
-    def answer(self, waiting: Waiting, timeout_s: float) -> asyncio.Future[Answer | None]:
-        """What comes within the time; None for silence. After a WireError it may be asked again.
+    def answer(self, waiting: Waiting, until: float) -> asyncio.Future[Answer | None]:
+        """What comes until that loop time; None for silence. It may be asked for again then.
 
         The future raises NoAnswerError, where the system will not send the question.
         """
-        loop = asyncio.get_running_loop()
         if waiting.future.done():
-            waiting.future = loop.create_future()
-        waiting.until = loop.time() + timeout_s
-        if self._alarm is None or self._alarm.when() > waiting.until:
-            self._set_alarm(waiting.until)
+            waiting.future = asyncio.get_running_loop().create_future()
+        waiting.until = until
+        if self._alarm is None or self._alarm.when() > until:
+            self._set_alarm(until)
         return waiting.future
 
     def _set_alarm(self, until: float) -> None:
