@@ -114,7 +114,7 @@ class Rows:
         return list(declared) if len(declared) == 1 else []
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)  # the tables of a model have the same rows
 def _are_instances(instances: tuple[str, ...]) -> bool:
     return all(map(_INSTANCE.fullmatch, instances))
 
