@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from services.poller.identity import identity, printer_index, prints
 from services.poller.mib import COUNTER_UNITS, SYS_OBJECT_ID
-from services.poller.profile import MeterRow, Profile
+from services.poller.profile import MeterRow, Profile, Where
 from services.poller.recognise import Choice, Profiles
 from services.poller.rows import COUNT_TYPES, Rows, integer, raw
 from services.poller.status import alerts, device_status
@@ -94,12 +94,16 @@ def read_meters(rows: Rows, profile: Profile) -> Meters:
                 meters.missing.pop(name, None)
                 break
     _leave_out_what_does_not_add_up(meters, profile)
+    if meters.sources.get("life_count") == meters.sources.get("total"):
+        _leave_out(meters, "life_count")  # it stands beside the bill, where that is another row
     if meters.counts and "total" in meters.missing:
         meters.notes.append(f"no total: {meters.missing['total']}"[:1000])
     return meters
 
 
 def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
+    if way.where and way.where.any_of:
+        return _add_rows(meters, name, way, rows)
     if way.column:
         return _read_table(meters, name, way, rows)
     counts = []
@@ -118,6 +122,23 @@ def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
     if len(counts) < len(way.oids):
         meters.incomplete.add(name)
     return _put(meters, name, sum(n for _, n in counts), [oid for oid, _ in counts], way.unit)
+
+
+def _add_rows(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
+    """The sum of the rows that the profile says belong together; each must count, and be one."""
+    column, where = way.column or "", way.where
+    assert where is not None
+    cells = {at: cell for at, cell in rows.column(column).items() if _wanted(way, rows, at)}
+    counts = {at: count for at, cell in cells.items() if (count := _count(cell)) is not None}
+    if len({_said(where, rows, at) for at in cells}) < len(cells):
+        meters.missing[name] = f"several rows of {column} are called the same"
+    elif not cells or len(counts) < len(cells):
+        blank = next((cell for at, cell in cells.items() if at not in counts), None)
+        meters.missing[name] = _why(blank.oid if blank else column, blank)
+    else:
+        sources = [cell.oid for cell in cells.values()]
+        return _put(meters, name, sum(counts.values()), sources, way.unit)
+    return False
 
 
 def _read_table(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
@@ -170,11 +191,14 @@ def _why(oid: str, varbind: Varbind | None) -> str:
 
 
 def _wanted(way: MeterRow, rows: Rows, at: str) -> bool:
-    if way.where is None:
-        return True
-    if isinstance(way.where.equals, int):
-        return rows.integer(way.where.column, at) == way.where.equals
-    return rows.text(way.where.column, at) == way.where.equals
+    where = way.where
+    return where is None or _said(where, rows, at) in [*where.any_of, where.equals]
+
+
+def _said(where: Where, rows: Rows, at: str) -> int | str:
+    """What the row's cell holds that `where` looks at: a number or a text, "" for neither."""
+    number = rows.integer(where.column, at)
+    return (rows.text(where.column, at) or "") if number is None else number
 
 
 def _unit(way: MeterRow, rows: Rows, at: str) -> str | None:
@@ -200,10 +224,15 @@ def _leave_out_what_does_not_add_up(meters: Meters, profile: Profile) -> None:
             continue
         for name in sorted(doubtful):
             meters.missing[name] = reason
-            for kept in (meters.counts, meters.sources, meters.units):
-                kept.pop(name, None)
+            _leave_out(meters, name)
         if doubtful:
             meters.notes.append(f"left out {' and '.join(sorted(doubtful))}: {reason}"[:1000])
+
+
+def _leave_out(meters: Meters, name: str) -> None:
+    meters.counts.pop(name, None)
+    meters.sources.pop(name, None)
+    meters.units.pop(name, None)
 
 
 def _kept(

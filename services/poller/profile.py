@@ -86,10 +86,17 @@ class IdentityRow(_Strict):
 
 
 class Where(_Strict):
-    """Which rows of a table: those whose cell in `column` is `equals`."""
+    """Which rows of a table: whose cell in `column` is `equals`, or each of `any_of`, added up."""
 
     column: Column
-    equals: int | str
+    equals: int | str | None = None
+    any_of: Annotated[list[int | str], Field(min_length=2, max_length=50)] = []
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Where:
+        if (self.equals is None) == (not self.any_of):
+            raise ValueError("needs equals or any_of, and not both")
+        return self
 
 
 class MeterRow(_Strict):

@@ -18,6 +18,7 @@ from services.poller.mib import (
 )
 from services.poller.profile import load_profiles
 from services.poller.recognise import Profiles
+from shared.messages import MeterRead
 from shared.snmp.port import Varbind
 from tests.unit.poller.reading import by_oid, counter, integer, octets, read_rows
 from tests.unit.poller.test_profile import SMALL, folder
@@ -119,6 +120,15 @@ def test_a_life_count_does_not_stand_in_for_the_makers_total() -> None:
     assert read.notes == [f"no total: it has no row {KYOCERA}.43.10.1.1.12.1.1"]
 
 
+def test_a_life_count_that_is_the_total_does_not_stand_beside_it() -> None:
+    konica = oid(SYS_OBJECT_ID, "1.3.6.1.4.1.18334.1.1.1.2.1.1")
+
+    read = read_rows(by_oid(konica, counter(LIFE, 950)))
+
+    assert read.meters == {"total": 950}
+    assert read.sources == {"total": [LIFE]}
+
+
 def test_parts_that_do_not_make_the_total_are_left_out_and_said() -> None:
     read = read_rows(kyocera(total=100, f1c1=60, f1c2=0, f1c3=30))
 
@@ -164,6 +174,49 @@ def test_a_table_row_is_found_by_its_label_and_not_by_its_place(tmp_path: Path) 
 
     assert read.meters == {"fax": 30, "print": 700}
     assert f"{table}.2.9" in read.varbinds  # the label that the row was found by
+
+
+LABELLED = "1.3.6.1.4.1.32473.5.1"
+
+
+def read_labelled(tmp_path: Path, *cells: tuple[str, int]) -> MeterRead:
+    """A device whose colour is the sum of the rows labelled Full and Single."""
+    text = (
+        SMALL
+        + f"""\
+  color:
+    column: {LABELLED}.3
+    where: {{ column: {LABELLED}.2, any_of: [Full, Single] }}
+    source: its MIB
+"""
+    )
+    profiles = Profiles(load_profiles(folder(tmp_path, northwind=text)))
+    rows = [oid(SYS_OBJECT_ID, "1.3.6.1.4.1.32473.1"), counter(LIFE, 500)]
+    for at, (label, count) in enumerate(cells, 1):
+        rows += [octets(f"{LABELLED}.2.{at}", label), integer(f"{LABELLED}.3.{at}", count)]
+    return read_rows(by_oid(*rows), profiles)
+
+
+def test_rows_that_belong_together_are_added(tmp_path: Path) -> None:
+    read = read_labelled(tmp_path, ("Mono", 9), ("Single", 20), ("Full", 300))
+
+    assert read.meters["color"] == 320
+    assert read.sources["color"] == [f"{LABELLED}.3.2", f"{LABELLED}.3.3"]
+    assert read_labelled(tmp_path, ("Mono", 9), ("Full", 300)).meters["color"] == 300
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (("Mono", 9),),
+        (("Full", 300), ("Single", -1)),
+        (("Full", 300), ("Single", 20), ("Full", 1)),
+    ],
+)
+def test_rows_of_which_one_does_not_count_or_stands_there_twice_are_no_sum(
+    tmp_path: Path, cells: tuple[tuple[str, int], ...]
+) -> None:
+    assert "color" not in read_labelled(tmp_path, *cells).meters
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,11 @@ def test_a_row_without_a_source_is_refused_with_file_line_and_key() -> None:
             "    sum: [1.3.6, 1.3.7]\n    where_present: true",
             "copy is summed where_present, and no check",
         ),
+        (
+            "    oid: 1.3.6.1.4.1.32473.1.2.0",
+            "    column: 1.3.6.1\n    where: { column: 1.3.6.2, equals: 1, any_of: [2, 3] }",
+            "needs equals or any_of, and not both",
+        ),
         ("title: Northwind", "title: [", "not YAML"),
     ],
 )

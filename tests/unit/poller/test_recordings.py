@@ -59,6 +59,7 @@ def test_each_meter_of_a_row_that_a_profile_knows_is_read() -> None:
         for name, truth, read in _printers()
         for meter, count in read.meters.items()
         if meter not in truth["meters"]
+        and not (meter == "life_count" and count == truth["meters"]["total"]["value"])
     ]
 
     assert missed + beside == []
