@@ -31,6 +31,7 @@ from shared.snmp.port import Walk
 MAX_ROWS = 200  # of a standard table; one that goes on is an agent's that makes up rows
 _ONE_MORE = MAX_ROWS + 1
 
+_LABEL = 24  # octets, about
 _MANY = 4  # supplies: whether there are more says how many rows are asked for at once
 # The first row of each, and whether there are many supplies: one datagram of the usual 20
 # varbinds, which a v1 agent answers as well. What is missing here comes with the counters.
@@ -79,12 +80,17 @@ def besides(rows: Rows) -> list[Walk]:
 
 
 def of_profile(rows: Rows, choice: Choice) -> list[Walk]:
-    """The profile's own tables."""
-    return [
-        Walk(tuple(fresh), expected=4, octets=4 * len(fresh), max_rows=_ONE_MORE)
-        for way in choice.profile.meter_rows
-        if (fresh := [column for column in way.columns if column not in rows.columns])
-    ]
+    """The profile's own tables, each once; one whose rows are told by a label is a long one."""
+    walks: list[Walk] = []
+    there = set(rows.columns)
+    for way in choice.profile.meter_rows:
+        fresh = tuple(column for column in way.columns if column not in there)
+        there.update(fresh)
+        if fresh and way.where:
+            walks.append(Walk(fresh, expected=20, octets=_LABEL + 4, max_rows=_ONE_MORE))
+        elif fresh:
+            walks.append(Walk(fresh, expected=4, octets=4 * len(fresh), max_rows=_ONE_MORE))
+    return walks
 
 
 def every_hr_device(rows: Rows) -> list[Walk]:

@@ -107,12 +107,19 @@ def test_people_get_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no answer: 127.0.0.200" in lines[-1]
 
 
-def test_a_full_read_is_small(capsys: pytest.CaptureFixture[str]) -> None:
-    probe_all(agent(walk("kyocera-colour-mfp")))
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("kyocera-colour-mfp", "konica-colour-mfp", "ricoh-mfp", "sharp-colour-mfp"),
+        *("canon-colour-mfp", "canon-mono-labelled", "mono-laser"),
+    ],
+)
+def test_a_full_read_is_small(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    probe_all(agent(walk(name)))
 
     read = json.loads(capsys.readouterr().out)["read"]
-    assert read["datagrams"] <= 16
-    assert read["bytes"] < 8_000
+    assert read["datagrams"] <= 2 * 4
+    assert read["bytes"] < 6 * 1024
 
 
 @pytest.mark.parametrize(
