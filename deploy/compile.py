@@ -26,7 +26,7 @@ COMPILED = {
     ),
     "services/poller": (
         *("rows", "text", "status", "supplies", "identity", "decode", "mib", "recognise"),
-        *("plan", "questions"),
+        *("plan", "questions", "records"),
     ),
 }
 

@@ -9,6 +9,7 @@ from services.poller.identity import identity, printer_index, prints
 from services.poller.mib import COUNTER_UNITS, SYS_OBJECT_ID
 from services.poller.profile import MeterRow, Profile, Where
 from services.poller.recognise import Choice, Profiles
+from services.poller.records import counts_in
 from services.poller.rows import COUNT_TYPES, Rows, integer, raw
 from services.poller.status import alerts, device_status
 from services.poller.supplies import supply_levels
@@ -102,6 +103,8 @@ def read_meters(rows: Rows, profile: Profile) -> Meters:
 
 
 def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
+    if way.records:
+        return _add_records(meters, name, way, rows)
     if way.where and way.where.any_of:
         return _add_rows(meters, name, way, rows)
     if way.column:
@@ -122,6 +125,21 @@ def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
     if len(counts) < len(way.oids):
         meters.incomplete.add(name)
     return _put(meters, name, sum(n for _, n in counts), [oid for oid, _ in counts], way.unit)
+
+
+def _add_records(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
+    """Counts within one octet string; all of them must be there."""
+    [oid] = way.oids
+    varbind = rows.one(oid)
+    value = varbind.value if varbind else None
+    counts = counts_in(value) if isinstance(value, bytes) else {}
+    added = [counts.get(tag) for tag in way.records]
+    known = [count for count in added if count is not None]
+    if len(known) == len(added):
+        return _put(meters, name, sum(known), [oid], way.unit)
+    tags = ", ".join(f"0x{tag:02x}" for tag in way.records)
+    meters.missing[name] = f"{oid} holds no record {tags}" if varbind else _why(oid, None)
+    return False
 
 
 def _add_rows(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:

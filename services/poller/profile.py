@@ -100,10 +100,14 @@ class Where(_Strict):
 
 
 class MeterRow(_Strict):
-    """One way to a meter: a single instance, a sum of instances, or a row of a table."""
+    """One way to a meter: a single instance, a sum of instances, or a row of a table.
+
+    `records` are tags of binary records within the instance, whose counts are added.
+    """
 
     oid: Oid | None = None
     sum: Annotated[list[Oid], Field(min_length=2)] | None = None
+    records: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(max_length=10)] = []
     where_present: bool = False  # rows exist only for the functions a device has; see `checks`
     column: Column | None = None
     where: Where | None = None
@@ -118,6 +122,8 @@ class MeterRow(_Strict):
             raise ValueError("needs one of oid, sum and column")
         if (self.where or self.unit_column or self.each_as) and self.column is None:
             raise ValueError("where, unit_column and each_as go with column")
+        if self.records and self.oid is None:
+            raise ValueError("records goes with oid")
         if self.where_present and self.sum is None:
             raise ValueError("where_present goes with sum")
         if self.unit and self.unit_column:

@@ -79,6 +79,11 @@ def test_a_row_without_a_source_is_refused_with_file_line_and_key() -> None:
             "    column: 1.3.6.1\n    where: { column: 1.3.6.2, equals: 1, any_of: [2, 3] }",
             "needs equals or any_of, and not both",
         ),
+        (
+            "    oid: 1.3.6.1.4.1.32473.1.2.0",
+            "    sum: [1.3.6, 1.3.7]\n    records: [1]",
+            "records goes with oid",
+        ),
         ("title: Northwind", "title: [", "not YAML"),
     ],
 )

@@ -1,0 +1,27 @@
+"""Brother's counters: an octet string of records, tag (1), 01, length (1), value; FF at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_MARK = 0x01
+_END = 0xFF
+_LENGTHS = frozenset({1, 4})  # of a count; two octets hold a level and its maximum
+
+
+def counts_in(octets: bytes) -> Mapping[int, int | None]:
+    """The counts by their tags, None for a value that is no count.
+
+    Nothing where the octets are not such records from end to end, or hold a tag twice: half of
+    them would be somebody's guess.
+    """
+    found: dict[int, int | None] = {}
+    at = 0
+    while at + 3 <= len(octets):
+        tag, mark, length = octets[at : at + 3]
+        value = octets[at + 3 : at + 3 + length]
+        if mark != _MARK or len(value) < length or tag in found:
+            return {}
+        found[tag] = int.from_bytes(value, "big") if length in _LENGTHS else None
+        at += 3 + length
+    return found if octets[at:] == bytes([_END]) else {}
