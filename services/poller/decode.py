@@ -209,8 +209,10 @@ def _why(oid: str, varbind: Varbind | None) -> str:
 
 
 def _wanted(way: MeterRow, rows: Rows, at: str) -> bool:
-    where = way.where
-    return where is None or _said(where, rows, at) in [*where.any_of, where.equals]
+    if way.where is None:
+        return True
+    said = _said(way.where, rows, at)
+    return said == way.where.equals or said in way.where.any_of
 
 
 def _said(where: Where, rows: Rows, at: str) -> int | str:
