@@ -27,7 +27,7 @@ from services.poller.mib import (
     SYS_UP_TIME,
     SYSTEM,
 )
-from services.poller.plan import Layout, Plan, plan_of, telling, ticks
+from services.poller.plan import Layout, Plan, next_plan, telling, ticks
 from services.poller.questions import (
     FIRST,
     MAX_ROWS,
@@ -107,19 +107,19 @@ async def read_device(
 
     Args:
         plan: of the last read. Where the device is another, was restarted or configured anew, or
-            has other rows, it is read in full.
+            has other rows, and once a day, it is read in full.
 
     Raises: NoAnswerError where it never answered; CredentialRefusedError; NotAPrinterError;
         NotReadableError.
     """
     rows = Rows()
     try:
-        if plan is not None:
+        if plan is not None and plan.lasts(now()):
             session.manners = plan.manners
             read = await _read_again(session, profiles, address, now, plan)
             if read is not None:
                 return read
-        return await _read_in_full(session, rows, profiles, address, now)
+        return await _read_in_full(session, rows, profiles, address, now, plan)
     except NoAnswerError as error:
         if session.traffic.packets_in == 0:
             raise
@@ -187,6 +187,7 @@ async def _read_in_full(
     profiles: Profiles,
     address: str,
     now: Callable[[], datetime],
+    before: Plan | None,
 ) -> DeviceRead:
     notes: list[str] = []
     session.expect(())
@@ -208,7 +209,9 @@ async def _read_in_full(
     taken_at = now()
     await session.confirm()
     decoded = decode(rows, choice, profiles, address)
-    plan = None if notes else plan_of(rows, choice, decoded.device, session.manners)
+    plan = None
+    if not notes:
+        plan = next_plan(before, rows, choice, decoded.device, session.manners, taken_at)
     return DeviceRead(decoded, choice.profile.label, taken_at, notes, plan)
 
 

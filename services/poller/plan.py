@@ -1,7 +1,9 @@
 """What a poller remembers of a device: which rows it has, and never what they held.
 
 So a device that was read before is asked for all of them in one or two datagrams. What tells that
-it is still that device is remembered as well, to be compared with what it says now.
+it is still that device is remembered as well, to be compared with what it says now. Counters that
+a device did not have are asked for as well where there is room for them, and all of them when it
+is next read in full: a day later at the latest.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.poller.identity import mac_interface, printer_index
@@ -38,6 +41,8 @@ from shared.snmp.walk import MESSAGE_OCTETS
 from shared.snmp.wire import V1, encode_oid
 
 MAX_PLANS = 20_000
+LASTS = timedelta(days=1)
+AWAKE = 10 * 60 * 100  # sysUpTime; a device that has just started may not have all its rows yet
 _MAX_LAYOUTS = 2_000
 _ROOM = MESSAGE_OCTETS - 48  # beside a message's head
 _WATCHED = 60  # octets of what a session asks with each question
@@ -71,6 +76,13 @@ class Plan:
     device: DeviceIdentity
     config_changes: int | None  # prtGeneralConfigChanges
     uptime: int | None  # sysUpTime, in 1/100 s
+    made_at: datetime
+
+    def lasts(self, at: datetime) -> bool:
+        return self.made_at <= at < self.made_at + LASTS
+
+    def had_more(self, layout: Layout, at: datetime) -> bool:
+        return self.lasts(at) and self.layout.needed > layout.needed
 
     def is_of(self, rows: Rows, choice: Choice, device: DeviceIdentity) -> bool:
         """Whether `rows` are of that device, with that configuration and not restarted."""
@@ -105,22 +117,37 @@ class Plans:
             self._plans.popitem(last=False)
 
 
-def plan_of(rows: Rows, choice: Choice, device: DeviceIdentity, manners: Manners) -> Plan:
-    """How to ask next time for all of `rows`."""
+def next_plan(
+    before: Plan | None,
+    rows: Rows,
+    choice: Choice,
+    device: DeviceIdentity,
+    manners: Manners,
+    at: datetime,
+) -> Plan | None:
+    """How to ask next time for all of `rows`, which were read in full.
+
+    None where more rows may still come. Where the same device has had more of them before, as one
+    has that is not asleep, the plan of `before` stays.
+    """
+    uptime = ticks(rows)
+    if uptime is not None and uptime < AWAKE:
+        return None
+    layout = _layout(rows, choice, manners)
+    if before and before.had_more(layout, at) and before.is_of(rows, choice, device):
+        return before
+    changes = _config_changes(rows)
+    return Plan(layout, replace(manners), choice.profile.label, device, changes, uptime, at)
+
+
+def _layout(rows: Rows, choice: Choice, manners: Manners) -> Layout:
     shape = _shape(rows, choice, manners)
     layout = _layouts.get(shape)
     if layout is None:
         if len(_layouts) >= _MAX_LAYOUTS:
             _layouts.clear()
         layout = _layouts[shape] = _layout_of(rows, choice, manners)
-    return Plan(
-        layout,
-        replace(manners),
-        choice.profile.label,
-        device,
-        _config_changes(rows),
-        ticks(rows),
-    )
+    return layout
 
 
 _layouts: dict[tuple[object, ...], Layout] = {}  # by shape
@@ -147,8 +174,6 @@ def _shape(rows: Rows, choice: Choice, manners: Manners) -> tuple[object, ...]:
 
 def _layout_of(rows: Rows, choice: Choice, manners: Manners) -> Layout:
     singles = dict.fromkeys([*_told_and_counted(rows, choice), *_besides(rows)])
-    if manners.version == V1:  # which refuses a whole question for one absent instance
-        singles = {one: None for one in singles if one.there}
     gets = _datagrams(singles, manners.max_varbinds)
     alerts = [walk._replace(may_change=True) for walk in _tables(rows, ALERT_COLUMNS)]
     walks = [
@@ -159,10 +184,13 @@ def _layout_of(rows: Rows, choice: Choice, manners: Manners) -> Layout:
     ]
     walks = list(_lightened(walks, gets[-1], rows, manners.max_varbinds))
     cells = [one for datagram in gets for one in datagram if one.column]
+    needed = frozenset(one.oid for datagram in gets for one in datagram)
+    if manners.version != V1:  # which refuses a whole question for one absent instance
+        gets[0] += _absent_beside(gets[0], rows, choice, manners.max_varbinds)
     return Layout(
         gets=tuple(tuple(one.oid for one in datagram) for datagram in gets),
         places=Places.of((one.oid, one.column, one.at) for one in cells),
-        needed=frozenset(one.oid for datagram in gets for one in datagram if one.there),
+        needed=needed,
         walks=tuple(walks),
     )
 
@@ -199,19 +227,17 @@ class _Single(NamedTuple):
     column: str
     at: str
     octets: int
-    there: bool
 
 
 def _told_and_counted(rows: Rows, choice: Choice) -> Iterator[_Single]:
     """What tells the device, and all that counts: in one datagram wherever it fits."""
     ways = choice.profile.meter_rows
-    yield _instance(rows, SYS_UP_TIME)
-    yield _instance(rows, SYS_OBJECT_ID)
+    yield from _instances(rows, (SYS_UP_TIME, SYS_OBJECT_ID))
     yield from _cells(rows, (GENERAL_SERIAL, GENERAL_CONFIG_CHANGES))
     if (interface := mac_interface(rows)) is not None:
         yield from _cells(rows, IF_COLUMNS, [interface.instance])
     yield from _cells(rows, dict.fromkeys(column for way in ways for column in way.columns))
-    yield from (_instance(rows, oid) for way in ways for oid in way.oids)
+    yield from _instances(rows, (oid for way in ways for oid in way.oids))
 
 
 def _besides(rows: Rows) -> Iterator[_Single]:
@@ -221,12 +247,26 @@ def _besides(rows: Rows) -> Iterator[_Single]:
     yield from _cells(rows, (*MARKER_COLUMNS, *GENERAL_COLUMNS))
     yield from _cells(rows, (*HR_COLUMNS, *HR_PRINTER_COLUMNS), printer)
     yield from _cells(rows, (LOCALIZATION_CHARSET,), rows.charset_in_use)
-    yield from (_instance(rows, oid) for oid in rows.scalars)
+    yield from _instances(rows, rows.scalars)
 
 
-def _instance(rows: Rows, oid: str) -> _Single:
-    varbind = rows.one(oid)
-    return _Single(oid, "", "", _varbind_octets(oid, varbind), varbind is not None)
+def _absent_beside(
+    asked: Sequence[_Single], rows: Rows, choice: Choice, width: int
+) -> list[_Single]:
+    """Counters that the device did not have, as many as still fit into that datagram."""
+    oids = dict.fromkeys(oid for way in choice.profile.meter_rows for oid in way.oids)
+    absent: list[_Single] = []
+    for oid in oids:
+        one = _Single(oid, "", "", len(encode_oid(oid)) + 11)
+        if rows.one(oid) is None and _fits([*asked, *absent, one], width):
+            absent.append(one)
+    return absent
+
+
+def _instances(rows: Rows, oids: Iterable[str]) -> Iterator[_Single]:
+    for oid in oids:
+        if (varbind := rows.one(oid)) is not None:
+            yield _Single(oid, "", "", _varbind_octets(varbind))
 
 
 def _cells(
@@ -235,11 +275,11 @@ def _cells(
     for column in columns:
         for at, cell in rows.column(column).items():
             if instances is None or at in instances:
-                yield _Single(cell.oid, column, at, _varbind_octets(cell.oid, cell), True)
+                yield _Single(cell.oid, column, at, _varbind_octets(cell))
 
 
-def _varbind_octets(oid: str, varbind: Varbind | None) -> int:
-    return len(encode_oid(oid)) + 6 + (_value_octets(varbind) if varbind else 5)
+def _varbind_octets(varbind: Varbind) -> int:
+    return len(encode_oid(varbind.oid)) + 6 + _value_octets(varbind)
 
 
 def _value_octets(varbind: Varbind) -> int:

@@ -1,0 +1,75 @@
+"""What a poller remembers of a device, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from services.poller.device import DeviceRead, read_device
+from services.poller.mib import SYS_UP_TIME
+from services.poller.plan import AWAKE, LASTS, Plan
+from shared.snmp.port import Manners, Varbind
+from tests.unit.poller.reading import NOON, PROFILES, TARGET
+from tests.unit.walks import WalkSession, rows_of
+
+WALKS = Path(__file__).parents[2] / "walks"
+KYOCERA = rows_of(WALKS / "kyocera-colour-mfp.snmprec")
+FAX = "1.3.6.1.4.1.1347.42.3.1.1.1.1.4"
+SOON = NOON + timedelta(hours=4)
+
+
+def read(
+    rows: Mapping[str, Varbind], plan: Plan | None = None, at: datetime = NOON
+) -> tuple[DeviceRead, int]:
+    """The read, and how many questions it took."""
+    session = WalkSession(rows)
+    session.manners = Manners(max_varbinds=60)
+    device = asyncio.run(read_device(session, PROFILES, TARGET.snmp, lambda: at, plan))
+    return device, len(session.asked)
+
+
+def without(oid: str) -> dict[str, Varbind]:
+    return {there: varbind for there, varbind in KYOCERA.items() if there != oid}
+
+
+def test_a_device_that_was_read_is_asked_for_its_rows_alone() -> None:
+    first, cold = read(KYOCERA)
+    second, warm = read(KYOCERA, first.plan, SOON)
+
+    assert second.decoded == first.decoded
+    assert warm < cold
+
+
+def test_after_a_day_it_is_read_in_full_again() -> None:
+    first, cold = read(KYOCERA)
+    later, questions = read(KYOCERA, first.plan, NOON + LASTS)
+
+    assert questions == cold
+    assert later.plan is not None
+    assert later.plan.made_at == NOON + LASTS
+
+
+def test_a_device_that_has_just_started_is_not_remembered() -> None:
+    started = {**KYOCERA, SYS_UP_TIME: Varbind(SYS_UP_TIME, "TimeTicks", AWAKE - 1)}
+
+    assert read(started)[0].plan is None
+
+
+def test_rows_that_sleep_are_asked_for_again_at_the_next_read() -> None:
+    awake, _ = read(KYOCERA)
+    asleep, _ = read(without(FAX), awake.plan, SOON)
+    again, _ = read(KYOCERA, asleep.plan, SOON)
+
+    assert "fax" not in asleep.decoded.meters.counts
+    assert asleep.plan is awake.plan
+    assert again.decoded.meters == awake.decoded.meters
+
+
+def test_a_counter_that_comes_into_being_is_read() -> None:
+    before, cold = read(without(FAX))
+    after, questions = read(KYOCERA, before.plan, SOON)
+
+    assert questions < cold
+    assert after.decoded.meters.counts["fax"] == KYOCERA[FAX].value
