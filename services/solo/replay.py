@@ -7,8 +7,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from services.solo.snmprec import RecordingError, serve_recordings
+from services.solo.snmprec import serve_recordings
 from shared.serve import stop_on_signals
+from shared.snmprec import RecordingError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,12 +13,12 @@ from uuid import UUID, uuid4
 from services.poller.main import polling
 from services.poller.settings import PollerSettings
 from services.solo.simulator import Rows
-from services.solo.snmprec import read_snmprec
 from shared.bus.local import LocalBus
 from shared.bus.port import UPLOADER_EVENTS, Delivery
 from shared.ceiling import Ceiling
 from shared.clock import utc_now
 from shared.messages import DeviceFound, Message, MeterRead, ReadFailed, SnmpTarget, order_id
+from shared.snmprec import read_snmprec
 
 WALKS = Path(__file__).parents[1] / "walks"
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from services.solo.misbehaviour import Misbehaviour
 from services.solo.simulator import Rows, SimulatedAgent
-from services.solo.snmprec import read_snmprec, serve_recordings
+from services.solo.snmprec import serve_recordings
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import PUBLIC, Credential
 from shared.snmp.client import SnmpClient, WireSession
@@ -32,6 +32,7 @@ from shared.snmp.port import (
     Walk,
 )
 from shared.snmp.wire import V2C
+from shared.snmprec import read_snmprec
 from tests.peers.agent import Agents
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"

@@ -11,12 +11,12 @@ import pytest
 from pydantic import SecretStr
 
 from services.solo.simulator import Rows, SimulatedAgent
-from services.solo.snmprec import read_snmprec
 from shared.ceiling import Ceiling
 from shared.credentials import Credential, save_credential
 from shared.messages import MeterRead
 from shared.snmp.client import SnmpClient, WireSession
 from shared.snmp.port import Value
+from shared.snmprec import read_snmprec
 from tests.contract.polled import WALKS, running_poller, said, walk
 from tests.peers import snmpsim as snmpsim_peer
 from tests.peers.agent import Agents

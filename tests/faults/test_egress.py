@@ -21,7 +21,6 @@ import pytest
 
 from services.ingest.sites import set_scope
 from services.solo.simulator import Rows, SimulatedAgent
-from services.solo.snmprec import read_snmprec
 from shared.bus.port import UPLOADER_EVENTS, Delivery
 from shared.bus.rabbit import RabbitBus
 from shared.clock import utc_now
@@ -35,6 +34,7 @@ from shared.messages import (
     Target,
     order_id,
 )
+from shared.snmprec import read_snmprec
 from tests.faults.walled import GATEWAY, ROOT, Devices, Packet, Walled, mounts, walled
 from tests.flow.agent import SiteAgent
 from tests.flow.fleet import WALKS

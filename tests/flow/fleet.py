@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from services.solo.simulator import SimulatedAgent
-from services.solo.snmprec import read_snmprec
+from shared.snmprec import read_snmprec
 
 WALKS = Path(__file__).parents[1] / "walks"
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.solo.snmprec import read_snmprec
 from shared.snmp.port import Varbind
 from shared.snmp.wire import SnmpMessage, decode, encode, request_id_of
+from shared.snmprec import read_snmprec
 from tests.unit.snmp.messages import messages
 from tests.unit.snmp.mutation import response
 from tests.unit.snmp.pysnmp_codec import decode_with_pysnmp, encode_with_pysnmp
