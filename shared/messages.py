@@ -186,6 +186,7 @@ class MeterRead(Message):
 
     `meters` maps a meter's name to its count in impressions (scans for `scan`, sheets for
     `sheets`, else what `units` says). A meter that the device does not report is absent: never 0.
+    `native` holds what the device counts and no bill may rest on, under names of its profile.
     """
 
     routing_key: ClassVar[str] = "meter.read.v1"
@@ -205,6 +206,7 @@ class MeterRead(Message):
     basis: Literal["life", "equivalent"] | None = None
     large_counts: Literal[1, 2] | None = None
     units: dict[MeterName, Text] = {}
+    native: Annotated[dict[MeterName, Count], Field(max_length=500)] = {}
     varbinds: RawVarbinds = {}
     supplies: Annotated[list[SupplyLevel], Field(max_length=200)] = []
     status: DeviceStatus = DeviceStatus()

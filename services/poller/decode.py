@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from services.poller.identity import identity, printer_index, prints
 from services.poller.mib import COUNTER_UNITS, SYS_OBJECT_ID
-from services.poller.profile import MeterRow, Profile, Where
+from services.poller.profile import MeterRow, Profile
 from services.poller.recognise import Choice, Profiles
 from services.poller.records import counts_in
 from services.poller.rows import COUNT_TYPES, Rows, integer, raw
@@ -41,6 +41,7 @@ class Meters:
     notes: list[str] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)  # sums that some of their rows are not in
     adds_up: bool = True
+    bill: MeterRow | None = None  # the row that gave the total
 
 
 class Decoded(NamedTuple):
@@ -55,6 +56,7 @@ class Decoded(NamedTuple):
     alerts: list[Alert]
     basis: Literal["life", "equivalent"] | None
     large_counts: Literal[1, 2] | None
+    native: dict[str, int]
 
 
 def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) -> Decoded:
@@ -64,6 +66,8 @@ def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) 
     index = printer_index(rows)
     device, told_by = identity(rows, choice, profiles, address, index)
     meters = read_meters(rows, choice.profile)
+    native = read_native(rows, choice.profile)
+    basis, large_counts = _counting(meters, choice.profile)
     return Decoded(
         device=device,
         meters=meters,
@@ -72,8 +76,22 @@ def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) 
         supplies=supply_levels(rows),
         status=device_status(rows, index),
         alerts=alerts(rows),
-        basis=choice.profile.basis if meters.counts else None,
-        large_counts=choice.profile.large_counts if meters.counts else None,
+        basis=basis,
+        large_counts=large_counts,
+        native=native.counts,
+    )
+
+
+def _counting(
+    meters: Meters, profile: Profile
+) -> tuple[Literal["life", "equivalent"] | None, Literal[1, 2] | None]:
+    """Basis and what a large sheet adds: of the row that gave the total, else of the profile."""
+    if not meters.counts:
+        return None, None
+    row = meters.bill
+    return (
+        (row and row.basis) or profile.basis,
+        (row and row.large_counts) or profile.large_counts,
     )
 
 
@@ -93,19 +111,41 @@ def read_meters(rows: Rows, profile: Profile) -> Meters:
         for way in ways:
             if _read_way(meters, name, way, rows):
                 meters.missing.pop(name, None)
+                meters.bill = way if name == "total" else meters.bill
                 break
     _leave_out_what_does_not_add_up(meters, profile)
     if meters.sources.get("life_count") == meters.sources.get("total"):
         _leave_out(meters, "life_count")  # it stands beside the bill, where that is another row
     if meters.counts and "total" in meters.missing:
         meters.notes.append(f"no total: {meters.missing['total']}"[:1000])
+    if profile.tolerance:
+        meters.notes += _apart(meters, profile.tolerance.percent)
     return meters
+
+
+def read_native(rows: Rows, profile: Profile) -> Meters:
+    """What the device counts and nobody bills, under the names that the profile has for it."""
+    native = Meters()
+    for name, ways in profile.native.items():
+        any(_read_way(native, name, way, rows) for way in ways)
+    return native
+
+
+def _apart(meters: Meters, percent: float) -> list[str]:
+    """The note that total and prtMarkerLifeCount are too far apart, if they are."""
+    total, life = meters.counts.get("total"), meters.counts.get("life_count")
+    units = meters.units.get("total"), meters.units.get("life_count")
+    if total is None or life is None or units[0] != units[1]:
+        return []
+    if abs(total - life) * 100 <= percent * max(total, life):
+        return []
+    return [f"total {total} and prtMarkerLifeCount {life} are over {percent:g} % apart"]
 
 
 def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
     if way.records:
         return _add_records(meters, name, way, rows)
-    if way.where and way.where.any_of:
+    if way.adds:
         return _add_rows(meters, name, way, rows)
     if way.column:
         return _read_table(meters, name, way, rows)
@@ -143,12 +183,11 @@ def _add_records(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
 
 
 def _add_rows(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
-    """The sum of the rows that the profile says belong together; each must count, and be one."""
-    column, where = way.column or "", way.where
-    assert where is not None
+    """The sum of the rows that the profile says belong together; each must count."""
+    column = way.column or ""
     cells = {at: cell for at, cell in rows.column(column).items() if _wanted(way, rows, at)}
     counts = {at: count for at, cell in cells.items() if (count := _count(cell)) is not None}
-    if len({_said(where, rows, at) for at in cells}) < len(cells):
+    if not way.add and len({_said(way, rows, at) for at in cells}) < len(cells):
         meters.missing[name] = f"several rows of {column} are called the same"
     elif not cells or len(counts) < len(cells):
         blank = next((cell for at, cell in cells.items() if at not in counts), None)
@@ -209,16 +248,19 @@ def _why(oid: str, varbind: Varbind | None) -> str:
 
 
 def _wanted(way: MeterRow, rows: Rows, at: str) -> bool:
-    if way.where is None:
-        return True
-    said = _said(way.where, rows, at)
-    return said == way.where.equals or said in way.where.any_of
+    return all(
+        said == where.equals or said in where.any_of
+        for where, said in zip(way.where, _said(way, rows, at), strict=True)
+    )
 
 
-def _said(where: Where, rows: Rows, at: str) -> int | str:
-    """What the row's cell holds that `where` looks at: a number or a text, "" for neither."""
-    number = rows.integer(where.column, at)
-    return (rows.text(where.column, at) or "") if number is None else number
+def _said(way: MeterRow, rows: Rows, at: str) -> tuple[int | str, ...]:
+    """What the row's cells hold that `where` looks at: numbers or texts, "" for neither."""
+    said: list[int | str] = []
+    for where in way.where:
+        number = rows.integer(where.column, at)
+        said.append((rows.text(where.column, at) or "") if number is None else number)
+    return tuple(said)
 
 
 def _unit(way: MeterRow, rows: Rows, at: str) -> str | None:
@@ -260,7 +302,7 @@ def _kept(
 ) -> dict[str, tuple[str, int | str | None]]:
     """Every counter row that was asked for, used or not, and what told the identity."""
     varbinds = [rows.one(SYS_OBJECT_ID), *told_by]
-    for way in profile.meter_rows:
+    for way in profile.counter_rows:
         varbinds += [rows.one(oid) for oid in way.oids]
         for column in way.columns:
             varbinds += rows.column(column).values()

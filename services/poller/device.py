@@ -28,6 +28,7 @@ from services.poller.mib import (
     SYSTEM,
 )
 from services.poller.plan import Layout, Plan, next_plan, telling, ticks
+from services.poller.profile import Quirks
 from services.poller.questions import (
     FIRST,
     MAX_ROWS,
@@ -83,6 +84,7 @@ class DeviceRead(NamedTuple):
             sources=meters.sources,
             basis=self.decoded.basis,
             large_counts=self.decoded.large_counts,
+            native=self.decoded.native,
             units=meters.units,
             varbinds=self.decoded.varbinds,
             supplies=self.decoded.supplies,
@@ -195,6 +197,7 @@ async def _read_in_full(
     rows.single_out(SYSTEM)
     session.expect(telling(rows))
     choice = choose_profile(rows, profiles)
+    _respect(choice.profile.quirks, session)
     choice = await _tables(session, rows, choice, profiles, notes)
     session.expect(telling(rows))
     await _ask_counters(session, rows, choice, notes)
@@ -213,6 +216,15 @@ async def _read_in_full(
     if not notes:
         plan = next_plan(before, rows, choice, decoded.device, session.manners, taken_at)
     return DeviceRead(decoded, choice.profile.label, taken_at, notes, plan)
+
+
+def _respect(quirks: Quirks | None, session: SnmpSession) -> None:
+    if quirks is None:
+        return
+    if quirks.max_varbinds is not None:
+        session.manners.take_fewer(quirks.max_varbinds)
+    if not quirks.getbulk:
+        session.manners.takes_bulk = False
 
 
 async def _tables(
@@ -290,9 +302,10 @@ async def _walk(session: SnmpSession, rows: Rows, walks: Sequence[Walk], notes: 
 
 async def _ask_counters(session: SnmpSession, rows: Rows, choice: Choice, notes: list[str]) -> None:
     """Raises: NotReadableError, where it is no longer the device that was asked at first."""
-    counted = (way.column for way in choice.profile.meter_rows if way.column)
+    counted = (way.column for way in choice.profile.counter_rows if way.column)
     walked = list(_cells(rows, dict.fromkeys((GENERAL_SERIAL, GENERAL_CONFIG_CHANGES, *counted))))
-    single = [oid for way in choice.profile.meter_rows for oid in way.oids]
+    single = [oid for way in choice.profile.counter_rows for oid in way.oids]
+    single += choice.profile.supply_oids
     told = [SYS_UP_TIME, SYS_OBJECT_ID, *(varbind.oid for varbind in telling(rows))]
     asked = [*told, *(oid for oid, _, _ in walked), *single, *identity_oids(rows, choice)]
     came = await _get(session, list(dict.fromkeys(asked))[:MAX_LAST], notes)

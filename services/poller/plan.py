@@ -160,7 +160,7 @@ def _shape(rows: Rows, choice: Choice, manners: Manners) -> tuple[object, ...]:
     for cells in rows.columns.values():
         octets += sum(map(_value_octets, cells.values()))
     return (
-        tuple((way.column, *way.columns, *way.oids) for way in choice.profile.meter_rows),
+        tuple((way.column, *way.columns, *way.oids) for way in choice.profile.counter_rows),
         manners.version,
         manners.max_varbinds,
         printer_index(rows),
@@ -173,7 +173,7 @@ def _shape(rows: Rows, choice: Choice, manners: Manners) -> tuple[object, ...]:
 
 
 def _layout_of(rows: Rows, choice: Choice, manners: Manners) -> Layout:
-    singles = dict.fromkeys([*_told_and_counted(rows, choice), *_besides(rows)])
+    singles = dict.fromkeys([*_told_and_counted(rows, choice), *_besides(rows, choice)])
     gets = _datagrams(singles, manners.max_varbinds)
     alerts = [walk._replace(may_change=True) for walk in _tables(rows, ALERT_COLUMNS)]
     walks = [
@@ -231,7 +231,7 @@ class _Single(NamedTuple):
 
 def _told_and_counted(rows: Rows, choice: Choice) -> Iterator[_Single]:
     """What tells the device, and all that counts: in one datagram wherever it fits."""
-    ways = choice.profile.meter_rows
+    ways = choice.profile.counter_rows
     yield from _instances(rows, (SYS_UP_TIME, SYS_OBJECT_ID))
     yield from _cells(rows, (GENERAL_SERIAL, GENERAL_CONFIG_CHANGES))
     if (interface := mac_interface(rows)) is not None:
@@ -240,13 +240,14 @@ def _told_and_counted(rows: Rows, choice: Choice) -> Iterator[_Single]:
     yield from _instances(rows, (oid for way in ways for oid in way.oids))
 
 
-def _besides(rows: Rows) -> Iterator[_Single]:
-    """All else that is no table of supplies or alerts."""
+def _besides(rows: Rows, choice: Choice) -> Iterator[_Single]:
+    """All else that is no table of supplies or alerts in the standard MIB."""
     index = printer_index(rows)
     printer = [index] if index else []
     yield from _cells(rows, (*MARKER_COLUMNS, *GENERAL_COLUMNS))
     yield from _cells(rows, (*HR_COLUMNS, *HR_PRINTER_COLUMNS), printer)
     yield from _cells(rows, (LOCALIZATION_CHARSET,), rows.charset_in_use)
+    yield from _cells(rows, choice.profile.supply_columns)
     yield from _instances(rows, rows.scalars)
 
 
@@ -254,7 +255,7 @@ def _absent_beside(
     asked: Sequence[_Single], rows: Rows, choice: Choice, width: int
 ) -> list[_Single]:
     """Counters that the device did not have, as many as still fit into that datagram."""
-    oids = dict.fromkeys(oid for way in choice.profile.meter_rows for oid in way.oids)
+    oids = dict.fromkeys(oid for way in choice.profile.counter_rows for oid in way.oids)
     absent: list[_Single] = []
     for oid in oids:
         one = _Single(oid, "", "", len(encode_oid(oid)) + 11)
@@ -317,7 +318,7 @@ def _tables(rows: Rows, columns: Sequence[str]) -> list[Walk]:
 
 def _ends(rows: Rows, choice: Choice) -> Iterator[Walk]:
     """That no row has come after those that count; they themselves are asked with the others."""
-    for column in dict.fromkeys(way.column for way in choice.profile.meter_rows if way.column):
+    for column in dict.fromkeys(way.column for way in choice.profile.counter_rows if way.column):
         last = next(reversed(list(rows.column(column))), "")
         yield Walk((column,), after=last, instances=())
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from services.poller.mib import SUPPLY_TYPES
 from shared.fields import MeterName, Name, Oid
 
 MAX_INSTANCES = 250  # of a profile's meters; they are asked for together
@@ -34,8 +36,15 @@ def _several(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
+def _supply_type(value: str) -> str:
+    if value not in SUPPLY_TYPES.values():
+        raise ValueError("is no PrtMarkerSuppliesTypeTC")
+    return value
+
+
 Source = Annotated[str, Field(min_length=3, max_length=1000)]
 Column = Oid  # an instance's OID without its index
+Basis = Literal["life", "equivalent"]  # a large sheet counts once, or as what A4 holds
 IdentityField = Literal[
     "make", "model", "serial", "hostname", "asset_tag", "location", "firmware", "description"
 ]
@@ -86,7 +95,7 @@ class IdentityRow(_Strict):
 
 
 class Where(_Strict):
-    """Which rows of a table: whose cell in `column` is `equals`, or each of `any_of`, added up."""
+    """Which rows of a table: whose cell in `column` is `equals`, or one of `any_of`."""
 
     column: Column
     equals: int | str | None = None
@@ -102,7 +111,8 @@ class Where(_Strict):
 class MeterRow(_Strict):
     """One way to a meter: a single instance, a sum of instances, or a row of a table.
 
-    `records` are tags of binary records within the instance, whose counts are added.
+    `records` are tags of binary records within the instance, whose counts are added. `add` adds
+    all rows of a table in which `where` holds; without it any_of adds each named row once.
     """
 
     oid: Oid | None = None
@@ -110,18 +120,25 @@ class MeterRow(_Strict):
     records: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(max_length=10)] = []
     where_present: bool = False  # rows exist only for the functions a device has; see `checks`
     column: Column | None = None
-    where: Where | None = None
+    where: Annotated[list[Where], BeforeValidator(_several)] = []
+    add: bool = False
     unit: str | None = None
     unit_column: Column | None = None  # holds a PrtMarkerCounterUnitTC
     each_as: MeterName | None = None  # name of each row, where several count: NAME_INSTANCE
+    basis: Basis | None = None  # where it is not the profile's
+    large_counts: Literal[1, 2] | None = None
+    granularity: Annotated[int, Field(ge=2)] | None = None  # it is written in steps of so many
+    rolls_over_after: Annotated[int, Field(ge=2)] | None = None  # the highest count that it shows
     source: Source
 
     @model_validator(mode="after")
     def _one_way(self) -> MeterRow:
         if [self.oid, self.sum, self.column].count(None) != 2:
             raise ValueError("needs one of oid, sum and column")
-        if (self.where or self.unit_column or self.each_as) and self.column is None:
-            raise ValueError("where, unit_column and each_as go with column")
+        if (self.where or self.add or self.unit_column or self.each_as) and self.column is None:
+            raise ValueError("where, add, unit_column and each_as go with column")
+        if self.adds and (self.unit_column or self.each_as):
+            raise ValueError("rows that are added have neither unit_column nor each_as")
         if self.records and self.oid is None:
             raise ValueError("records goes with oid")
         if self.where_present and self.sum is None:
@@ -136,8 +153,28 @@ class MeterRow(_Strict):
 
     @property
     def columns(self) -> list[Column]:
-        where = self.where.column if self.where else None
-        return [column for column in (where, self.unit_column, self.column) if column]
+        where = [each.column for each in self.where]
+        return [column for column in (*where, self.unit_column, self.column) if column]
+
+    @property
+    def adds(self) -> bool:
+        """Whether several rows of a table make one count."""
+        return self.add or any(each.any_of for each in self.where)
+
+
+class Tolerance(_Strict):
+    """How far total and prtMarkerLifeCount may be apart before a read says so."""
+
+    percent: Annotated[float, Field(gt=0, le=100)]
+    source: Source
+
+
+class Quirks(_Strict):
+    """What such a device cannot take."""
+
+    getbulk: bool = True
+    max_varbinds: Annotated[int, Field(ge=1, le=100)] | None = None  # a request
+    source: Source
 
 
 class Check(_Strict):
@@ -151,6 +188,51 @@ class Check(_Strict):
     source: Source
 
 
+class OwnSupply(_Strict):
+    """A supply that a row of the maker's own tells of, as the standard table would call it."""
+
+    description: Annotated[str, Field(min_length=1, max_length=100)]
+    type: Annotated[str, AfterValidator(_supply_type)]
+    colorant: str | None = None
+
+
+class SupplyRow(_Strict):
+    """Levels that the maker's own rows hold: tagged records of one instance, or a column.
+
+    A level is a share of `max_capacity`, but for a record of two octets, which are the level and
+    its maximum. Records that hold codes in place of levels have `words` for them.
+    """
+
+    oid: Oid | None = None
+    records: dict[Annotated[int, Field(ge=0, le=255)], OwnSupply] = {}
+    column: Column | None = None
+    descriptions: Annotated[list[Column], BeforeValidator(_several)] = []  # the first that tells
+    types: Column | None = None  # holds PrtMarkerSuppliesTypeTC
+    max_capacity: Annotated[int, Field(ge=1)] | None = None
+    unit: str | None = None
+    words: dict[int, str] = {}
+    models: re.Pattern[str] | None = None  # only those; the others use these rows otherwise
+    source: Source
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SupplyRow:
+        if (self.oid is None) == (self.column is None):
+            raise ValueError("needs oid or column, and not both")
+        if (self.oid is None) == bool(self.records):
+            raise ValueError("oid needs records, and records go with it")
+        if (self.max_capacity is None) == (not self.words):
+            raise ValueError("needs max_capacity or words, and not both")
+        if (self.descriptions or self.types) and self.column is None:
+            raise ValueError("descriptions and types go with column")
+        if self.words and self.oid is None:
+            raise ValueError("words go with oid")
+        return self
+
+    @property
+    def columns(self) -> list[Column]:
+        return [column for column in (self.column, *self.descriptions, self.types) if column]
+
+
 class Profile(_Strict):
     profile: Name
     version: Annotated[int, Field(ge=1)]
@@ -160,8 +242,12 @@ class Profile(_Strict):
     computers: list[Computers] = []
     identity: dict[IdentityField, Annotated[list[IdentityRow], BeforeValidator(_several)]] = {}
     meters: dict[MeterName, Annotated[list[MeterRow], BeforeValidator(_several)]] = {}
+    native: dict[MeterName, Annotated[list[MeterRow], BeforeValidator(_several)]] = {}
     checks: list[Check] = []
-    basis: Literal["life", "equivalent"] | None = None
+    supplies: list[SupplyRow] = []  # of those that are called the same, the first that tells
+    tolerance: Tolerance | None = None
+    quirks: Quirks | None = None
+    basis: Basis | None = None
     large_counts: Literal[1, 2] | None = None
 
     @property
@@ -169,13 +255,24 @@ class Profile(_Strict):
         return f"{self.profile}@{self.version}"
 
     @property
-    def meter_rows(self) -> list[MeterRow]:
-        return [row for rows in self.meters.values() for row in rows]
+    def counter_rows(self) -> list[MeterRow]:
+        """All that is asked for: of meters, and of what is kept under its own name."""
+        return [row for rows in (*self.meters.values(), *self.native.values()) for row in rows]
+
+    @property
+    def supply_oids(self) -> list[Oid]:
+        return list(dict.fromkeys(row.oid for row in self.supplies if row.oid))
+
+    @property
+    def supply_columns(self) -> list[Column]:
+        return [column for row in self.supplies for column in row.columns]
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Profile:
-        if sum(len(row.oids) for row in self.meter_rows) > MAX_INSTANCES:
-            raise ValueError(f"meters name more than {MAX_INSTANCES} instances")
+        if sum(len(row.oids) for row in self.counter_rows) > MAX_INSTANCES:
+            raise ValueError(f"meters and native name more than {MAX_INSTANCES} instances")
+        if both := sorted(self.meters.keys() & self.native.keys()):
+            raise ValueError(f"{both[0]} is a meter and native")
         checked = {name for check in self.checks for name in check.parts}
         for name, rows in self.meters.items():
             if any(row.where_present for row in rows) and name not in checked:
@@ -197,7 +294,15 @@ class Profile(_Strict):
                 "meters": {
                     name: rows for name, rows in (parent.meters | self.meters).items() if rows
                 },
+                "native": {
+                    name: rows
+                    for name, rows in (parent.native | self.native).items()
+                    if rows and name not in self.meters
+                },
                 "checks": [*parent.checks, *self.checks],
+                "supplies": self.supplies or parent.supplies,
+                "tolerance": self.tolerance or parent.tolerance,
+                "quirks": self.quirks or parent.quirks,
                 "computers": [*parent.computers, *self.computers],
                 "basis": self.basis or parent.basis,
                 "large_counts": self.large_counts or parent.large_counts,

@@ -83,13 +83,16 @@ def of_profile(rows: Rows, choice: Choice) -> list[Walk]:
     """The profile's own tables, each once; one whose rows are told by a label is a long one."""
     walks: list[Walk] = []
     there = set(rows.columns)
-    for way in choice.profile.meter_rows:
+    for way in choice.profile.counter_rows:
         fresh = tuple(column for column in way.columns if column not in there)
         there.update(fresh)
         if fresh and way.where:
             walks.append(Walk(fresh, expected=20, octets=_LABEL + 4, max_rows=_ONE_MORE))
         elif fresh:
             walks.append(Walk(fresh, expected=4, octets=4 * len(fresh), max_rows=_ONE_MORE))
+    supplies = tuple(choice.profile.supply_columns)
+    if supplies and not there.intersection(supplies):
+        walks.append(Walk(supplies, expected=_MANY, octets=2 * _LABEL, max_rows=_ONE_MORE))
     return walks
 
 

@@ -27,7 +27,7 @@ _COLUMNS = [
 _OIDS = [
     *mib.SYSTEM,
     *PROFILES.tell_tale_rows,
-    *(oid for p in PROFILES.by_name.values() for way in p.meter_rows for oid in way.oids),
+    *(oid for p in PROFILES.by_name.values() for way in p.counter_rows for oid in way.oids),
     *(row.oid for p in PROFILES.by_name.values() for ways in p.identity.values() for row in ways
       if row.oid),
 ]  # fmt: skip

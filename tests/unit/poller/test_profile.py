@@ -13,6 +13,8 @@ from services.poller.profile import (
     MeterRow,
     Profile,
     ProfileError,
+    Quirks,
+    Tolerance,
     load_profile,
     load_profiles,
 )
@@ -65,7 +67,7 @@ def test_a_row_without_a_source_is_refused_with_file_line_and_key() -> None:
         (
             "    source: its MIB",
             "    source: its MIB\n    unit_column: 1.3.6",
-            "where, unit_column",
+            "where, add, unit_column",
         ),
         ("    source: its MIB", "    source: its MIB\n    sum: [1.3.6, 1.3.7]", "one of oid, sum"),
         ("title: Northwind", "title: Northwind\ntitle: Southwind", "northwind.yaml:4: title: is"),
@@ -201,7 +203,7 @@ def test_no_two_built_in_profiles_claim_one_prefix() -> None:
 def test_a_built_in_profile_says_where_each_row_is_from(file: Path) -> None:
     profile = load_profile(file.read_text(encoding="utf-8"), str(file))
     sources = [row.source for rows in profile.identity.values() for row in rows]
-    sources += [row.source for row in profile.meter_rows]
+    sources += [row.source for row in profile.counter_rows]
 
     assert sources
     assert all(re.search(r"[A-Za-z]{3}", source) for source in sources)
@@ -236,7 +238,7 @@ def test_the_example_in_the_docs_reads_a_device(tmp_path: Path) -> None:
 
 
 def test_each_key_of_a_profile_is_in_the_docs() -> None:
-    kinds = (Profile, Match, MeterRow, IdentityRow, Check)
+    kinds = (Profile, Match, MeterRow, IdentityRow, Check, Tolerance, Quirks)
     names = {name for kind in kinds for name in kind.model_fields} - {"title", "whole", "parts"}
 
     assert {name for name in names if not re.search(rf"[`.]{name}[`:]", DOCS)} == set()
