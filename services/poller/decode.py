@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from services.poller.identity import identity, printer_index, prints
 from services.poller.mib import COUNTER_UNITS, SYS_OBJECT_ID
+from services.poller.own_supplies import with_own_supplies
 from services.poller.profile import MeterRow, Profile
 from services.poller.recognise import Choice, Profiles
 from services.poller.records import counts_in
@@ -73,7 +74,7 @@ def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) 
         meters=meters,
         no_meters_because=None if meters.counts else _no_meters(meters),
         varbinds=_kept(rows, choice.profile, told_by),
-        supplies=supply_levels(rows),
+        supplies=with_own_supplies(supply_levels(rows), rows, choice.profile, device.model),
         status=device_status(rows, index),
         alerts=alerts(rows),
         basis=basis,

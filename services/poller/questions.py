@@ -33,6 +33,7 @@ _ONE_MORE = MAX_ROWS + 1
 
 _LABEL = 24  # octets, about
 _MANY = 4  # supplies: whether there are more says how many rows are asked for at once
+_INKS = 5  # and a maintenance box, of a table of the maker's own
 # The first row of each, and whether there are many supplies: one datagram of the usual 20
 # varbinds, which a v1 agent answers as well. What is missing here comes with the counters.
 FIRST = (
@@ -92,7 +93,7 @@ def of_profile(rows: Rows, choice: Choice) -> list[Walk]:
             walks.append(Walk(fresh, expected=4, octets=4 * len(fresh), max_rows=_ONE_MORE))
     supplies = tuple(choice.profile.supply_columns)
     if supplies and not there.intersection(supplies):
-        walks.append(Walk(supplies, expected=_MANY, octets=2 * _LABEL, max_rows=_ONE_MORE))
+        walks.append(Walk(supplies, expected=_INKS, octets=2 * _LABEL, max_rows=_ONE_MORE))
     return walks
 
 

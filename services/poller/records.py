@@ -1,4 +1,4 @@
-"""Brother's counters: an octet string of records, tag (1), 01, length (1), value; FF at its end."""
+"""Brother's records: an octet string of tag (1), 01, length (1), value; FF at its end."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ from collections.abc import Mapping
 
 _MARK = 0x01
 _END = 0xFF
-_LENGTHS = frozenset({1, 4})  # of a count; two octets hold a level and its maximum
+_LENGTHS = frozenset({1, 4})  # of a number; two octets hold a level and its maximum
 
 
-def counts_in(octets: bytes) -> Mapping[int, int | None]:
-    """The counts by their tags, None for a value that is no count.
+def records_in(octets: bytes) -> Mapping[int, bytes]:
+    """The values by their tags.
 
     Nothing where the octets are not such records from end to end, or hold a tag twice: half of
     them would be somebody's guess.
     """
-    found: dict[int, int | None] = {}
+    found: dict[int, bytes] = {}
     at = 0
     while at + 3 <= len(octets):
         tag, mark, length = octets[at : at + 3]
         value = octets[at + 3 : at + 3 + length]
         if mark != _MARK or len(value) < length or tag in found:
             return {}
-        found[tag] = int.from_bytes(value, "big") if length in _LENGTHS else None
+        found[tag] = value
         at += 3 + length
     return found if octets[at:] == bytes([_END]) else {}
+
+
+def counts_in(octets: bytes) -> Mapping[int, int | None]:
+    """The counts by their tags, None for a value that is no number."""
+    return {tag: number(value) for tag, value in records_in(octets).items()}
+
+
+def number(value: bytes) -> int | None:
+    return int.from_bytes(value, "big") if len(value) in _LENGTHS else None
