@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from pydantic import ValidationError
 
 from services.poller.profile import (
     BUILT_IN,
@@ -11,9 +15,11 @@ from services.poller.profile import (
     IdentityRow,
     Match,
     MeterRow,
+    OwnSupply,
     Profile,
     ProfileError,
     Quirks,
+    SupplyRow,
     Tolerance,
     load_profile,
     load_profiles,
@@ -201,12 +207,28 @@ def test_no_two_built_in_profiles_claim_one_prefix() -> None:
 
 @pytest.mark.parametrize("file", sorted(BUILT_IN.glob("*.yaml")), ids=lambda file: file.stem)
 def test_a_built_in_profile_says_where_each_row_is_from(file: Path) -> None:
-    profile = load_profile(file.read_text(encoding="utf-8"), str(file))
-    sources = [row.source for rows in profile.identity.values() for row in rows]
-    sources += [row.source for row in profile.counter_rows]
+    """A row of any kind, as it is written, has one; and without it the profile is refused."""
+    written = yaml.safe_load(file.read_text(encoding="utf-8"))
+    rows = list(_rows_in(written))
 
-    assert sources
-    assert all(re.search(r"[A-Za-z]{3}", source) for source in sources)
+    assert [row for row in rows if not re.search("[A-Za-z]{3}", row.get("source", ""))] == []
+    for row in rows:
+        source = row.pop("source")
+        with pytest.raises(ValidationError, match="source"):
+            Profile.model_validate(written)
+        row["source"] = source
+
+
+def _rows_in(written: object) -> Iterator[dict[str, Any]]:
+    """Every mapping that says something of a device, but what belongs to one that does."""
+    if isinstance(written, list):
+        for each in written:
+            yield from _rows_in(each)
+    elif isinstance(written, dict):
+        if "source" in written or {"oid", "column", "sum"} & written.keys():
+            yield written
+        else:
+            yield from _rows_in(list(written.values()))
 
 
 DOCS = (Path(__file__).parents[3] / "docs" / "profiles.md").read_text(encoding="utf-8")
@@ -238,7 +260,10 @@ def test_the_example_in_the_docs_reads_a_device(tmp_path: Path) -> None:
 
 
 def test_each_key_of_a_profile_is_in_the_docs() -> None:
-    kinds = (Profile, Match, MeterRow, IdentityRow, Check, Tolerance, Quirks)
+    kinds = (
+        *(Profile, Match, MeterRow, IdentityRow, Check, Tolerance, Quirks),
+        *(SupplyRow, OwnSupply),
+    )
     names = {name for kind in kinds for name in kind.model_fields} - {"title", "whole", "parts"}
 
     assert {name for name in names if not re.search(rf"[`.]{name}[`:]", DOCS)} == set()
