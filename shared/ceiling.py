@@ -1,6 +1,6 @@
 """The site's ceiling: what may be touched at all, set by a local file that no hub can widen.
 
-Both the sweep and the SNMP client check every datagram against it, at the socket.
+The sweep and the SNMP client check every datagram against it, the IPP client every connection.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import ifaddr
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -40,6 +40,7 @@ _KINDS = [
     )
 ]
 _WIDEST_NAMED = 8  # bits of prefix: 0.0.0.0/1 names no public address
+_Named = tuple[tuple[Network, ...], frozenset[int]]
 
 
 class OutsideCeilingError(Exception):
@@ -62,6 +63,7 @@ class CeilingFile(BaseModel):
 
     networks: list[str] | None = None  # None: the private networks that the box itself is in
     ports: list[Annotated[int, Field(ge=1, le=65535)]] = [161]
+    ipp_ports: list[Annotated[int, Field(ge=1, le=65535)]] = [631]
     pace: float = Field(default=200.0, gt=0, le=1_000_000)  # sweep datagrams a second, at most
     broadcast: bool = False
     quiet_hours: list[Annotated[str, AfterValidator(_quiet)]] = []  # "22:00-05:00", local time
@@ -79,15 +81,18 @@ class Ceiling:
 
     networks: tuple[Network, ...]
     ports: frozenset[int] = frozenset({161})
+    ipp_ports: frozenset[int] = frozenset({631})  # TCP, of devices that were added as IPP
     pace: float = 200.0
     broadcast: bool = False
     quiet_hours: tuple[QuietHours, ...] = ()
     spooler_hosts: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
-    named: tuple[tuple[tuple[Network, ...], frozenset[int]], ...] = ()  # typed at the site
+    named: tuple[_Named, ...] = ()  # typed at the site
+    named_ipp: tuple[_Named, ...] = ()
+    protocol: Literal["UDP", "TCP"] = "UDP"  # that its ports are of
 
     def allowed_at(self, port: int) -> list[Span]:
-        """The addresses that may be touched on a UDP port."""
+        """The addresses that may be touched on a port."""
         if port not in self._allowed:
             places = ((self.networks, self.ports), *self.named)
             self._allowed[port] = merged(
@@ -104,7 +109,7 @@ class Ceiling:
         return {}
 
     def refusal(self, address: str, port: int) -> str | None:
-        """Why a datagram to `address` and `port` may not leave; None where it may.
+        """Why nothing may be sent to `address` and `port`; None where it may.
 
         A zone (fe80::7%eth0) chooses the interface and changes nothing of this.
         """
@@ -116,7 +121,7 @@ class Ceiling:
         if holds(allowed, number):
             return None
         if not allowed:
-            return f"{address}: this site does not allow UDP port {port}"
+            return f"{address}: this site does not allow {self.protocol} port {port}"
         kind = _kind(number)
         if kind:
             return f"{address}: a {kind} address must be named in this site's ceiling"
@@ -136,6 +141,15 @@ class Ceiling:
         """
         place = (tuple(networks), frozenset(ports) or self.ports)
         return replace(self, named=(*self.named, place))
+
+    def naming_ipp(self, networks: Iterable[Network], port: int) -> Ceiling:
+        """This ceiling with an IPP printer that a person typed at the site added to it."""
+        return replace(self, named_ipp=(*self.named_ipp, (tuple(networks), frozenset({port}))))
+
+    @cached_property
+    def of_ipp(self) -> Ceiling:
+        """What may be connected to over TCP, for devices that were added as IPP."""
+        return replace(self, ports=self.ipp_ports, named=self.named_ipp, protocol="TCP")
 
 
 def _allowed_by(network: Network) -> list[Span]:
@@ -188,6 +202,7 @@ def load_ceiling(path: Path | None, named: Iterable[Network] = ()) -> Ceiling:
     return Ceiling(
         networks=(*networks, *named),
         ports=frozenset(said.ports),
+        ipp_ports=frozenset(said.ipp_ports),
         pace=said.pace,
         broadcast=said.broadcast,
         quiet_hours=tuple(map(quiet_hours_of, said.quiet_hours)),

@@ -29,4 +29,5 @@ class PollerSettings(ServiceSettings):
     in_flight: Annotated[int, Field(ge=1, le=1000)] = 32  # reads at once
     ceiling_file: Path = Field(default_factory=lambda: _in_agent("ceiling.toml"))
     credentials_file: Path = Field(default_factory=lambda: _in_agent("credentials.json"))
+    ipp_ca_file: Path | None = None  # of printers' certificates; none: they are not checked
     profiles: Path | None = None  # a folder of device profiles beside the built-in ones

@@ -212,3 +212,24 @@ def test_a_typed_port_is_open_for_what_was_typed_with_it_alone() -> None:
         "10.0.0.8: outside the networks that this site allows"
     )
     assert named.refusal("10.0.0.8", 161) is None
+
+
+def test_ipp_has_ports_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "ceiling.toml"
+    path.write_text('networks = ["10.0.0.0/24"]\nipp_ports = [631, 60000]\n', encoding="utf-8")
+    site = load_ceiling(path)
+
+    assert site.of_ipp.refusal("10.0.0.7", 60000) is None
+    assert site.of_ipp.refusal("10.0.0.7", 161) == "10.0.0.7: this site does not allow TCP port 161"
+    assert site.refusal("10.0.0.7", 631) == "10.0.0.7: this site does not allow UDP port 631"
+    assert site.of_ipp.refusal("10.0.1.7", 631)
+
+
+def test_what_is_named_for_one_protocol_is_not_for_the_other() -> None:
+    loopback = [ip_network("127.0.0.1/32")]
+    site = ceiling("10.0.0.0/24").naming_ipp(loopback, 60000)
+
+    assert site.of_ipp.refusal("127.0.0.1", 60000) is None
+    assert site.of_ipp.refusal("127.0.0.1", 631)
+    assert site.refusal("127.0.0.1", 60000)
+    assert ceiling("10.0.0.0/24").naming(loopback, [161]).of_ipp.refusal("127.0.0.1", 161)
