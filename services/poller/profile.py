@@ -245,6 +245,7 @@ class Profile(_Strict):
     native: dict[MeterName, Annotated[list[MeterRow], BeforeValidator(_several)]] = {}
     checks: list[Check] = []
     supplies: list[SupplyRow] = []  # of those that are called the same, the first that tells
+    recorded: dict[str, list[MeterName]] = {}  # make and model: the meters that were confirmed
     tolerance: Tolerance | None = None
     quirks: Quirks | None = None
     basis: Basis | None = None
@@ -283,7 +284,7 @@ class Profile(_Strict):
         """This profile with what it inherits.
 
         A meter replaces its namesake, an identity row is tried before its parent's; what shows
-        that a device is the parent's does not make it this one's.
+        that a device is the parent's does not make it this one's, and what was recorded neither.
         """
         return self.model_copy(
             update={
