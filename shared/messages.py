@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.fields import (
     Address,
+    AttributeName,
     Count,
     Instant,
     Integer,
@@ -176,6 +177,12 @@ RawVarbinds = Annotated[
 ]
 
 
+# name of an IPP attribute, or collection/member -> [syntax, value]; None: unknown, no-value, …
+RawAttributes = Annotated[
+    dict[AttributeName, tuple[MeterName | Name, Integer | LongText | None]], Field(max_length=200)
+]
+
+
 def usual_unit(meter: str) -> str:
     """What a meter counts where a read's `units` says nothing else."""
     return {"scan": "scans", "sheets": "sheets"}.get(meter, "impressions")
@@ -202,12 +209,13 @@ class MeterRead(Message):
     meters: Annotated[dict[MeterName, Count], Field(max_length=500)]
     no_meters_because: Text | None = None
     notes: Annotated[list[Text], Field(max_length=50)] = []  # what was left out of it, and why
-    sources: dict[MeterName, list[Oid]] = {}
+    sources: dict[MeterName, list[Oid | AttributeName]] = {}  # in `varbinds` or `attributes`
     basis: Literal["life", "equivalent"] | None = None
     large_counts: Literal[1, 2] | None = None
     units: dict[MeterName, Text] = {}
     native: Annotated[dict[MeterName, Count], Field(max_length=500)] = {}
     varbinds: RawVarbinds = {}
+    attributes: RawAttributes = {}
     supplies: Annotated[list[SupplyLevel], Field(max_length=200)] = []
     status: DeviceStatus = DeviceStatus()
     alerts: Annotated[list[Alert], Field(max_length=200)] = []

@@ -70,9 +70,10 @@ def _of_meters(read: MeterRead, meter: str | None) -> Iterator[str]:
         sources = read.sources.get(name, [])
         if not sources:
             yield "  the read names no source"
-        for oid in sources:
-            if oid in read.varbinds:
-                kind, value = read.varbinds[oid]
-                yield f"  {oid}  {kind}  {'no value' if value is None else value}"
+        for source in sources:
+            held = read.varbinds.get(source) or read.attributes.get(source)
+            if held:
+                kind, value = held
+                yield f"  {source}  {kind}  {'no value' if value is None else value}"
             else:
-                yield f"  {oid}  not among the read's varbinds"
+                yield f"  {source}  not among the read's varbinds"

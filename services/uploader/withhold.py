@@ -35,6 +35,9 @@ _ROWS: Mapping[str, tuple[str, ...]] = {
     "address": ("1.3.6.1.2.1.4.20.",),
     "serial": ("1.3.6.1.2.1.43.5.1.1.17.",),
 }
+_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {  # of IPP
+    "serial": ("printer-serial-number", "printer-device-id"),
+}
 M = TypeVar("M", bound=Message)
 Named = TypeVar("Named", Order, SilentDevice)
 
@@ -88,6 +91,7 @@ def _read(read: MeterRead, withheld: frozenset[str]) -> MeterRead:
     values = {getattr(read.device, field) for field in withheld} - {None, ""}
     spellings = {spelling for value in values for spelling in _spellings(value)}
     rows = tuple(row for field in withheld for row in _ROWS.get(field, ()))
+    named = {name for field in withheld for name in _ATTRIBUTES.get(field, ())}
     return read.model_copy(
         update={
             "device": read.device.model_copy(update=dict.fromkeys(withheld)),
@@ -96,6 +100,12 @@ def _read(read: MeterRead, withheld: frozenset[str]) -> MeterRead:
                 for oid, varbind in read.varbinds.items()
                 if not oid.startswith(rows)
                 and not (isinstance(varbind[1], str) and varbind[1] in spellings)
+            },
+            "attributes": {
+                name: (syntax, value)
+                for name, (syntax, value) in read.attributes.items()
+                if name not in named
+                and not (isinstance(value, str) and any(one in value for one in spellings))
             },
         }
     )

@@ -32,7 +32,7 @@ from services.ingest.sites import (
 from services.ingest.typed import rebuild
 from shared.clock import utc_now
 from shared.decode import decode
-from shared.messages import DeviceIdentity, Message, MeterRead, Scope
+from shared.messages import DeviceIdentity, IppTarget, Message, MeterRead, Scope
 from shared.store.postgres import Store
 from tests.unit.ingest.batches import (
     LIFE_COUNT,
@@ -584,6 +584,24 @@ async def test_a_late_read_shows_that_a_device_was_known_for_longer(hub: Hub) ->
 
 
 # -- explaining, scope, the rest --------------------------------------------------------------
+
+
+async def test_a_read_by_ipp_is_explained_down_to_its_attribute(hub: Hub) -> None:
+    member = "printer-impressions-completed-col/monochrome"
+    read = meter_read(1).model_copy(
+        update={
+            "target": IppTarget(ipp="ipp://10.0.0.7/ipp/print"),
+            "meters": {"mono": 900},
+            "sources": {"mono": [member]},
+            "attributes": {member: ("integer", 900)},
+            "varbinds": {},
+        }
+    )
+    await hub.send(read)
+
+    lines = await explain(hub.store, read.id)
+
+    assert lines[-2:] == ["mono = 900 impressions", f"  {member}  integer  900"]
 
 
 async def test_a_read_is_explained_down_to_its_varbind(hub: Hub) -> None:

@@ -88,6 +88,21 @@ def test_a_withheld_number_takes_no_counter_of_the_same_value_along() -> None:
     assert kept.varbinds["1.3.6.1.2.1.43.10.2.1.4.1.1"] == ("Counter32", 7)
 
 
+def test_what_is_withheld_is_not_within_another_attribute_of_ipp_either() -> None:
+    read = meter_read().model_copy(
+        update={
+            "attributes": {
+                "printer-impressions-completed": ("integer", 424405),
+                "printer-device-id": ("textWithoutLanguage", "MFG:Kyocera;SN:564230303031;"),
+                "printer-make-and-model": ("textWithoutLanguage", "Kyocera printer-1"),
+            }
+        }
+    )
+    kept = without(read, "serial", "hostname")
+    assert isinstance(kept, MeterRead)
+    assert kept.attributes == {"printer-impressions-completed": ("integer", 424405)}
+
+
 def test_a_withheld_address_is_struck_from_a_failure_s_reason() -> None:
     failed = without(read_failed(5), "address")
     assert isinstance(failed, ReadFailed)
