@@ -61,12 +61,15 @@ class Match(_Strict):
     sys_object_id: Annotated[list[Oid], BeforeValidator(_several)] = []  # prefixes
     sys_descr: Annotated[list[re.Pattern[str]], BeforeValidator(_several)] = []
     rows: Annotated[list[Oid], BeforeValidator(_several)] = []  # only such a device has them
+    both: bool = False  # sysObjectID and sysDescr: one maker's device under another's number
     source: Source
 
     @model_validator(mode="after")
     def _tells(self) -> Match:
         if not (self.sys_object_id or self.sys_descr or self.rows):
             raise ValueError("names neither sys_object_id, sys_descr nor rows")
+        if self.both and not (self.sys_object_id and self.sys_descr):
+            raise ValueError("both needs sys_object_id and sys_descr")
         return self
 
 

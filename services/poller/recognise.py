@@ -33,7 +33,7 @@ class Profiles:
         self._matches = [(profile, match) for profile in ordered for match in profile.match]
         self._by_prefix: dict[str, Profile] = {}
         for profile, match in self._matches:
-            for prefix in match.sys_object_id:
+            for prefix in match.sys_object_id if not match.both else []:
                 self._by_prefix.setdefault(prefix, profile)
         # a device says the same of itself at every read
         self._chosen = lru_cache(maxsize=4096)(self._choose)
@@ -45,15 +45,20 @@ class Profiles:
     def choose(
         self, sys_object_id: str | None, sys_descr: str | None, rows: Iterable[str] = ()
     ) -> Choice:
-        """By the longest sysObjectID prefix, else by sysDescr, else by the maker's own `rows`."""
+        """By sysObjectID and sysDescr together, else by the longest sysObjectID prefix, else by
+        sysDescr, else by the maker's own `rows`.
+        """
         return self._chosen(sys_object_id, sys_descr, tuple(rows))
 
     def _choose(
         self, sys_object_id: str | None, sys_descr: str | None, rows: tuple[str, ...]
     ) -> Choice:
-        best = self._longest_prefix(sys_object_id or "")
+        best = self._inside(sys_object_id or "", sys_descr)
         if best is None:
-            best = next((p for p, m in self._matches if _says(m, sys_descr)), None)
+            best = self._longest_prefix(sys_object_id or "")
+        if best is None:
+            says = (p for p, m in self._matches if not m.both and _says(m, sys_descr))
+            best = next(says, None)
         if best is None:
             present = set(rows)
             best, make = next(
@@ -75,6 +80,11 @@ class Profiles:
         """The known make that `text` begins with."""
         low = (text or "").lower() + " "
         return next((make for make in self.makes if low.startswith(make.lower() + " ")), None)
+
+    def _inside(self, sys_object_id: str, sys_descr: str | None) -> Profile | None:
+        """The profile of what lies inside a device that has another maker's number."""
+        inside = ((p, m) for p, m in self._matches if m.both and _says(m, sys_descr))
+        return next((p for p, m in inside if is_below(sys_object_id, m.sys_object_id)), None)
 
     def _longest_prefix(self, sys_object_id: str) -> Profile | None:
         arcs = sys_object_id.split(".")

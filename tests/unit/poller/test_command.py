@@ -113,7 +113,8 @@ def test_people_get_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
         *("kyocera-colour-mfp", "konica-colour-mfp", "ricoh-mfp", "sharp-colour-mfp"),
         *("canon-colour-mfp", "canon-mono-labelled", "epson-colour-mfp", "lexmark-colour-mfp"),
         *("toshiba-colour-mfp", "xerox-colour-mfp", "brother-colour-mfp", "mono-laser"),
-        *("brother-mono-laser", "epson-maintenance-box"),
+        *("brother-mono-laser", "epson-maintenance-box", "hp-colour-mfp", "dell-mono-laser"),
+        *("oki-mfp", "pantum-mono", "zebra-label"),
     ],
 )
 def test_a_full_read_is_small(name: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -194,12 +194,37 @@ def test_what_nothing_recognises_has_the_standard_profile() -> None:
     assert (choice.profile.profile, choice.recognised) == ("rfc3805", False)
 
 
+@pytest.mark.parametrize(
+    ("sys_object_id", "sys_descr", "profile", "make", "model"),
+    [
+        ("236.11.5.1", "HP Laser MFP 131 133 135-138; V3.82", "samsung", "HP", None),
+        ("253.8.62.1.9", "Xerox Phaser 3320; OS 1", "samsung", "Xerox", "Phaser 3320"),
+        ("253.8.62.1.9", "Xerox Phaser 4600; System 35", "xerox", "Xerox", "Phaser 4600"),
+        ("674.10898.5", "Dell 1815dn MFP OS 1.0;Engine;S/N 7C1", "samsung", "Dell", "1815dn MFP"),
+        ("674.10898.5", "Dell MFP Laser 3115cn; Net 9", "dell", "Dell", "MFP Laser 3115cn"),
+        ("641.2.9", "TOSHIBA e-STUDIO385S version NH", "lexmark", "Toshiba", "e-STUDIO385S"),
+        ("641.2.9", "Lexmark T640 version NS", "lexmark", "Lexmark", "T640"),
+        ("1129.2.3.9", "OKI MC760", "toshiba", "OKI", "MC760"),
+        ("367.1.1", "infotec MP 301 1.02 / infotec Network", "ricoh", "Infotec", "MP 301"),
+        ("1347.41", "UTAX Printing System", "kyocera", "UTAX", None),
+    ],
+)
+def test_what_is_inside_a_rebranded_device_is_told(
+    sys_object_id: str, sys_descr: str, profile: str, make: str, model: str | None
+) -> None:
+    choice = PROFILES.choose(f"1.3.6.1.4.1.{sys_object_id}", sys_descr)
+
+    assert (choice.profile.profile, choice.make) == (profile, make)
+    assert model in (None, (choice.said or {}).get("model"))
+
+
 def test_no_two_built_in_profiles_claim_one_prefix() -> None:
     prefixes = [
         prefix
         for profile in PROFILES.by_name.values()
         for match in profile.match
         for prefix in match.sys_object_id
+        if not match.both
     ]
 
     assert len(prefixes) == len(set(prefixes))
