@@ -95,8 +95,8 @@ async def probe(
     Raises: UsageError, CredentialError, CeilingFileError, ProfileError.
     """
     targets = [target_of(text) for text in addresses]
-    credentials = _credentials(settings, names, communities)
-    ceiling = _naming(load_ceiling(settings.ceiling_file), targets)
+    credentials = credentials_to_ask(settings, names, communities)
+    ceiling = naming(load_ceiling(settings.ceiling_file), targets)
     profiles = Profiles(load_profiles(*([settings.profiles] if settings.profiles else [])))
     slots = asyncio.Semaphore(AT_ONCE)
     found_all = True
@@ -143,14 +143,14 @@ def _address(host: str) -> str:
     return str(found[0][4][0])
 
 
-def _naming(ceiling: Ceiling, targets: Sequence[SnmpTarget]) -> Ceiling:
+def naming(ceiling: Ceiling, targets: Sequence[SnmpTarget]) -> Ceiling:
     """What a person at the site typed counts as named."""
     for target in targets:
         ceiling = ceiling.naming([ip_network(target.snmp.partition("%")[0])], [target.port])
     return ceiling
 
 
-def _credentials(
+def credentials_to_ask(
     settings: PollerSettings, names: Sequence[str], communities: Sequence[str]
 ) -> list[tuple[str, Credential]]:
     """What to ask as, and how to call it. Raises: UsageError, CredentialError."""
