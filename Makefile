@@ -4,7 +4,7 @@ SERVICES := discovery poller uploader ingest reporter console
 PRODUCT := $(foreach s,$(SERVICES) solo embedded,--extra $(s))
 COMPILE := uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet
 
-.PHONY: test lint types slim bench lock faults compiled compiled-test
+.PHONY: test lint types slim bench lock devices faults compiled compiled-test
 
 test:
 	./pagetally test
@@ -36,3 +36,6 @@ lock:
 	$(COMPILE) $(PRODUCT) --extra dev -o requirements-dev.lock
 	for s in $(SERVICES) slim; do $(COMPILE) --extra $$s -o requirements-$$s.lock; done
 	! grep -nE '://|--index-url|--find-links' requirements*.lock
+
+devices:  ## docs/devices.md, out of the profiles
+	PYTHONPATH=. $(PY) -P deploy/devices_page.py

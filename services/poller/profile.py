@@ -236,6 +236,13 @@ class SupplyRow(_Strict):
         return [column for column in (self.column, *self.descriptions, self.types) if column]
 
 
+class Recorded(_Strict):
+    """A model of which a recording agreed, and in which meters."""
+
+    own: list[MeterName] = []  # of the maker's rows
+    standard: list[MeterName] = []  # of the Printer MIB's
+
+
 class Profile(_Strict):
     profile: Name
     version: Annotated[int, Field(ge=1)]
@@ -248,7 +255,7 @@ class Profile(_Strict):
     native: dict[MeterName, Annotated[list[MeterRow], BeforeValidator(_several)]] = {}
     checks: list[Check] = []
     supplies: list[SupplyRow] = []  # of those that are called the same, the first that tells
-    recorded: dict[str, list[MeterName]] = {}  # make and model: the meters that were confirmed
+    recorded: dict[str, Recorded] = {}  # by make and model
     tolerance: Tolerance | None = None
     quirks: Quirks | None = None
     basis: Basis | None = None

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from services.poller.profile import Profile, load_profiles
+from services.poller.profile import Profile, Recorded, load_profiles
 from services.solo.snmprec import serve_recordings
 from shared.messages import MeterRead, SupplyLevel
 
@@ -26,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 RECORDINGS = ROOT.parent / "shared" / "recordings"
 NAMES = sorted(path.stem for path in RECORDINGS.glob("*.snmprec"))
 FIRST_ADDRESS, PORT = "127.33.0.1", 16_133
+
+PRINTER_MIB = "1.3.6.1.2.1.43."
 
 Truth = dict[str, Any]
 # ZEBRA-QL-MIB's serial number row, 10642.200.19.5.0; the truth has none, or the print server's
@@ -117,18 +118,24 @@ def test_the_profiles_name_the_recorded_models_and_no_others(
 ) -> None:
     """docs/devices.md says so to a dealer; without a model there is nothing to name."""
     profiles = load_profiles()
-    recorded: dict[str, dict[str, list[str]]] = {}
+    recorded: dict[str, dict[str, Recorded]] = {name: {} for name in profiles}
     for _, truth, read in _printers(probed):
         if truth["model"]:
-            model = f"{truth['make']} {truth['model']}"
-            agreed = [m for m, said in truth["meters"].items() if read.meters[m] == said["value"]]
-            recorded.setdefault(_home(profiles, truth["make"], read), {})[model] = agreed
+            home = _home(profiles, truth["make"], read)
+            recorded[home][f"{truth['make']} {truth['model']}"] = _agreed(truth, read)
 
     assert_none(
-        f"{name}.yaml: recorded: is not\n{yaml.safe_dump(wanted, default_flow_style=None, width=1000)}"
-        for name, profile in profiles.items()
-        if profile.recorded != (wanted := recorded.get(name, {}))
+        f"{name}.yaml: {model}: {wanted}, and not {said}"
+        for name, models in recorded.items()
+        for model in sorted(models | profiles[name].recorded)
+        if (wanted := models.get(model)) != (said := profiles[name].recorded.get(model))
     )
+
+
+def _agreed(truth: Truth, read: MeterRead) -> Recorded:
+    agreed = [m for m, said in truth["meters"].items() if read.meters.get(m) == said["value"]]
+    own = [m for m in agreed if not all(oid.startswith(PRINTER_MIB) for oid in read.sources[m])]
+    return Recorded(own=own, standard=[m for m in agreed if m not in own])
 
 
 def assert_none(disagreements: Iterator[str]) -> None:
