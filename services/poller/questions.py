@@ -66,9 +66,9 @@ def what_prints(rows: Rows, tell_tales: Sequence[str]) -> list[Walk]:
         *_after_first(rows, MARKER_COLUMNS, expected=0),
         *map(one, tell_tales),
         *_of_index(rows),
-        *_charset(rows),
         _table(rows, SUPPLY_COLUMNS, SUPPLY_DESCRIPTION, expected=10 if many else _MANY),
         _COLORANTS,
+        *_charset(rows),
     ]
 
 
@@ -77,7 +77,7 @@ def besides(rows: Rows) -> list[Walk]:
     interface = mac_interface(rows)
     if interface and interface.kind == ETHERNET:
         return [_alerts(rows)]
-    return [_alerts(rows), *_after_first(rows, IF_COLUMNS, expected=2)]
+    return [_alerts(rows), *_after_first(rows, IF_COLUMNS, expected=3)]
 
 
 def of_profile(rows: Rows, choice: Choice) -> list[Walk]:
@@ -88,7 +88,7 @@ def of_profile(rows: Rows, choice: Choice) -> list[Walk]:
         fresh = tuple(column for column in way.columns if column not in there)
         there.update(fresh)
         if fresh and way.where:
-            walks.append(Walk(fresh, expected=20, octets=_LABEL + 4, max_rows=_ONE_MORE))
+            walks.append(Walk(fresh, expected=40, octets=_LABEL + 4, max_rows=_ONE_MORE))
         elif fresh:
             walks.append(Walk(fresh, expected=4, octets=4 * len(fresh), max_rows=_ONE_MORE))
     supplies = tuple(choice.profile.supply_columns)

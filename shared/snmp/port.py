@@ -105,7 +105,7 @@ class Manners:
     def gave(self, varbinds: int) -> None:
         """An agent that puts so many into an answer takes about as many in a question."""
         if not self.took_fewer:
-            self.max_varbinds = max(self.max_varbinds, min(varbinds * 3 // 2, _MOST_VARBINDS))
+            self.max_varbinds = max(self.max_varbinds, min(varbinds * 2, _MOST_VARBINDS))
 
 
 class SnmpSession(Protocol):
