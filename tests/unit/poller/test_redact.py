@@ -1,0 +1,321 @@
+"""What a recording still tells: of the device all, of its owner nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.poller.private_rows import PrivateRows, left_out
+from services.poller.profile import load_profiles
+from services.poller.redact import redact
+from shared.snmp.port import Varbind
+from shared.snmprec import snmprec_line
+from tests.unit.poller.reading import by_oid, counter, integer, octets, read_rows
+
+PROFILES = load_profiles().values()
+PLACES = PrivateRows(PROFILES)
+MAKER = "1.3.6.1.4.1.32473.9"
+SERIAL_ROW = "1.3.6.1.2.1.43.5.1.1.17.1"
+MODEL = octets("1.3.6.1.2.1.25.3.2.1.3.1", "Northwind LP-2400")
+
+
+def redacted(*rows: Varbind, said: Sequence[tuple[str, str]] = ()) -> dict[str, Varbind]:
+    return {row.oid: row for row in redact(rows, PLACES, Random(7), said).rows}
+
+
+def after(text: str | bytes, *beside: Varbind) -> bytes:
+    """What a maker's row that says `text` says in a recording."""
+    value = redacted(octets(f"{MAKER}.1.0", text), MODEL, *beside)[f"{MAKER}.1.0"].value
+    assert isinstance(value, bytes)
+    return value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "MFG:Northwind;MDL:LP-2400;SN:VNB3K12345;",
+        "NIC V4.01.20 02-05-2010;S/N VNB3K12345",
+        "HP ETHERNET MULTI-ENVIRONMENT,SN:VNB3K12345,FN:1G11F33",
+        "Black Toner;SN48178080E0000481",
+        "Host name: acme-prn-7",
+        "JobAcct1=jsmith",
+        "owner=j.smith@acme.example",
+        "http://admin:pw@acme-prn-7:631/ipp/print",
+        r"\\filer\scans$\jsmith",
+        "ftp.acme.example",
+        "00:1B:A9:12:34:5F",
+        "00-1b-a9-12-34-5f",
+        "001b.a912.345f",
+        "MAC:001122334455",
+        "001BA912345F",
+        "10.20.30.40",
+        "010.020.030.040",
+        "gateway 192.168.1.1, mask 255.255.255.0",
+        "fe80::21b:a9ff:fe12:345f",
+        "e3248000-80ce-11db-8000-001ba912345f",
+        "call +49 30 1234567",
+    ],
+)
+def test_what_is_an_owners_by_its_form_is_replaced_by_as_many_octets(text: str) -> None:
+    now = after(text)
+
+    assert now != text.encode()
+    assert len(now) == len(text)
+    assert re.sub(rb"[A-Za-z0-9]", b"", now) == re.sub(rb"[A-Za-z0-9]", b"", text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Total (Black 1)",
+        "Firmware Version 10.2.3.4",
+        "1.77.81.4",
+        "35.004.32.000",
+        "1.3.6.1.4.1.32473.1",
+        "127.0.0.1",
+        "255.255.255.0",
+        "123456789012",
+        "LaserJet 400 color M451dn",
+        "12:30:45",
+        "2026-11-02 12:30",
+        "No.of pages",
+        "1920 INCHES, 4876 CENTIMETERS",
+        b"\x00\x00\x00\x01\x86\xa0",
+        b"\x07\xea\x0b\x02\x0c\x00\x00\x00",
+    ],
+)
+def test_labels_firmware_and_counts_stay(text: str | bytes) -> None:
+    assert after(text) == (text if isinstance(text, bytes) else text.encode())
+
+
+def test_what_the_owner_types_is_replaced_whatever_it_says() -> None:
+    typed = {
+        "1.3.6.1.2.1.1.4.0": b"admin",
+        "1.3.6.1.2.1.1.5.0": b"Printer",
+        "1.3.6.1.2.1.1.6.0": "Büro 3, Köln".encode(),
+        "1.3.6.1.2.1.43.5.1.1.16.1": b"X",
+        "1.3.6.1.4.1.1347.40.10.1.1.5.1": b"KM5E1001",
+    }
+
+    now = redacted(*(octets(oid, text) for oid, text in typed.items()))
+
+    assert all(now[oid].value != text for oid, text in typed.items())
+    assert {oid: len(text) for oid, text in typed.items()} == {
+        oid: len(row.value) for oid, row in now.items() if isinstance(row.value, bytes)
+    }
+    location = now["1.3.6.1.2.1.1.6.0"].value
+    assert isinstance(location, bytes)
+    assert location.decode()[-6:-4] == ", "
+
+
+def test_a_name_is_replaced_elsewhere_as_well_but_not_where_it_is_a_word_of_the_trade() -> None:
+    said = octets(f"{MAKER}.1.0", "Hello ACME-PRN-7.")
+    assert b"PRN-" not in after("Hello ACME-PRN-7.", octets("1.3.6.1.2.1.1.5.0", "acme-prn-7"))
+    assert after("Total Copies", octets("1.3.6.1.2.1.1.6.0", "Copies")) == b"Total Copies"
+    assert after("LP 2400 MONO", octets("1.3.6.1.2.1.1.5.0", "lp-2400")) == b"LP 2400 MONO"
+    assert said.value == b"Hello ACME-PRN-7."
+
+
+def test_one_secret_has_one_stand_in_however_it_is_written() -> None:
+    mac = bytes.fromhex("001ba912345f")
+    now = redacted(
+        Varbind("1.3.6.1.2.1.2.2.1.6.2", "OctetString", mac),
+        octets("1.3.6.1.2.1.1.5.0", "BRN001BA912345F"),
+        octets(f"{MAKER}.1.0", "MAC 00:1b:a9:12:34:5f"),
+        octets(f"{MAKER}.2.0", b"\x01\x02" + mac + b"\x03"),
+        octets(f"{MAKER}.3.{'.'.join(map(str, mac))}", "row"),
+        octets(f"{MAKER}.4.0", "NPI12345F"),
+    )
+    fresh = now["1.3.6.1.2.1.2.2.1.6.2"].value
+    assert isinstance(fresh, bytes)
+
+    assert fresh[:3] == mac[:3]
+    assert fresh != mac
+    assert now[f"{MAKER}.1.0"].value == f"MAC {fresh.hex(':')}".encode()
+    assert now[f"{MAKER}.2.0"].value == b"\x01\x02" + fresh + b"\x03"
+    assert f"{MAKER}.3.{'.'.join(map(str, fresh))}" in now
+    assert now[f"{MAKER}.4.0"].value == b"NPI" + fresh.hex().upper()[6:].encode()
+    name = now["1.3.6.1.2.1.1.5.0"].value
+    assert isinstance(name, bytes)
+    assert name.endswith(fresh.hex().upper().encode())
+
+
+def test_an_address_is_replaced_in_rows_and_indexes_but_not_in_the_oid_of_a_meter() -> None:
+    meter = "1.3.6.1.4.1.1347.43.10.1.1.12.1.1"
+    now = redacted(
+        Varbind(f"{MAKER}.1.0", "IpAddress", "10.1.1.12"),
+        octets(f"{MAKER}.2.0", bytes([10, 1, 1, 12])),
+        integer(f"{MAKER}.3.1.10.1.1.12", 1),
+        counter(meter, 48213),
+        counter("1.3.6.1.2.1.43.10.2.1.4.1.1", 48213),
+        said=[("IP address", "10.2.1.4")],
+    )
+    fresh = now[f"{MAKER}.1.0"].value
+    assert isinstance(fresh, str)
+
+    assert fresh != "10.1.1.12"
+    assert now[f"{MAKER}.2.0"].value == bytes(map(int, fresh.split(".")))
+    assert f"{MAKER}.3.1.{fresh}" in now
+    assert now[meter].value == 48213
+    assert now["1.3.6.1.2.1.43.10.2.1.4.1.1"].value == 48213
+
+
+def test_a_serial_that_names_no_device_stays() -> None:
+    assert redacted(octets(SERIAL_ROW, "XXXXXXXXXX"))[SERIAL_ROW].value == b"XXXXXXXXXX"
+    assert redacted(octets(SERIAL_ROW, "Northwind LP-2400"), MODEL)[SERIAL_ROW].value == (
+        b"Northwind LP-2400"
+    )
+
+
+def test_a_serial_in_numbers_is_replaced_where_a_row_holds_it_as_one() -> None:
+    now = redacted(
+        octets(SERIAL_ROW, "7340012"), integer(f"{MAKER}.1.0", 7340012), counter(f"{MAKER}.2.0", 7)
+    )
+
+    fresh = now[SERIAL_ROW].value
+    assert isinstance(fresh, bytes)
+    assert fresh != b"7340012"
+    assert now[f"{MAKER}.1.0"].value == int(fresh)
+    assert now[f"{MAKER}.2.0"].value == 7
+
+
+def test_tables_of_the_network_and_of_jobs_are_left_out() -> None:
+    rows = [
+        Varbind("1.3.6.1.2.1.4.20.1.1.10.0.0.7", "IpAddress", "10.0.0.7"),
+        octets("1.3.6.1.4.1.2699.1.1.1.4.1.1.3.1.1", "payroll.xlsx"),
+        counter("1.3.6.1.2.1.43.10.2.1.4.1.1", 1),
+    ]
+
+    assert list(redacted(*rows)) == ["1.3.6.1.2.1.43.10.2.1.4.1.1"]
+
+
+def test_no_row_that_a_profile_reads_is_left_out() -> None:
+    named = {
+        oid
+        for profile in PROFILES
+        for oid in re.findall(r'"(1\.3\.6[0-9.]+)"', profile.model_dump_json(exclude={"computers"}))
+    }
+
+    assert [oid for oid in named if left_out(oid)] == []
+    assert len(named) > 100
+
+
+def test_stand_ins_are_others_in_each_recording() -> None:
+    row = octets(SERIAL_ROW, "VNB3K12345")
+
+    made = {redact([row], PLACES, Random(seed)).rows[0].value for seed in range(20)}
+
+    assert len(made) == 20
+
+
+def test_each_stand_in_is_told_with_its_kind_and_places() -> None:
+    rows = [octets(SERIAL_ROW, "VNB3K12345"), octets(f"{MAKER}.1.0", "SN:VNB3K12345;")]
+
+    [hidden] = redact(rows, PLACES, Random(7)).hidden
+
+    assert (hidden.kind, hidden.secret) == ("serial number", "VNB3K12345")
+    assert hidden.places == [SERIAL_ROW, f"{MAKER}.1.0"]
+
+
+LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+words = st.text(LETTERS, min_size=5, max_size=9)
+serials = st.builds(lambda word, number: f"{word}{number}", words, st.integers(1000, 99999))
+names = st.builds(lambda word, number: f"{word.lower()}-{number}", words, st.integers(10, 999))
+emails = st.builds(lambda word, at: f"{word}@{at}.example".lower(), words, words)
+macs = st.binary(min_size=6, max_size=6).filter(
+    lambda mac: not mac[0] & 1 and any(mac[:3]) and min(mac[3:]) > 99
+)
+ips = st.builds(
+    lambda octets: ".".join(map(str, octets)),
+    st.tuples(st.sampled_from([10, 172, 192]), st.integers(40, 255), *[st.integers(0, 255)] * 2),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(serials, names, emails, macs, ips, st.integers(0, 2**32), st.lists(st.integers(0, 2**31)))
+def test_nothing_planted_is_left_and_every_count_is(
+    serial: str, name: str, email: str, mac: bytes, ip: str, seed: int, counts: list[int]
+) -> None:
+    texts = [serial, name, email]
+    planted = [
+        octets("1.3.6.1.2.1.1.4.0", email),
+        octets("1.3.6.1.2.1.1.5.0", name),
+        Varbind("1.3.6.1.2.1.2.2.1.6.1", "OctetString", mac),
+        octets(SERIAL_ROW, serial),
+        Varbind(f"{MAKER}.1.0", "IpAddress", ip),
+        *(octets(f"{MAKER}.2.{at}", said) for at, said in enumerate(_said(texts, mac, ip))),
+        *(integer(f"{MAKER}.3.{'.'.join(map(str, said.encode()))}", 1) for said in texts),
+        integer(f"{MAKER}.4.{'.'.join(map(str, mac))}.7", 1),
+        integer(f"{MAKER}.5.2.{ip}.80", 1),
+    ]
+    counters = [counter(f"{MAKER}.6.{at}", value) for at, value in enumerate(counts, 1)]
+
+    rows = redact([*planted, *counters], PLACES, Random(seed)).rows
+
+    file = "\n".join(map(snmprec_line, rows)).lower()
+    assert [needle for needle in _needles(texts, mac, ip) if re.search(needle, file)] == []
+    assert len(rows) == len(planted) + len(counters)
+    assert [row for row in rows if row.oid.startswith(f"{MAKER}.6.")] == counters
+
+
+def _said(texts: list[str], mac: bytes, ip: str) -> Iterator[str | bytes]:
+    for text in texts:
+        yield from (text.upper(), text.lower(), text.swapcase(), f"(see {text}!)")
+        yield from (text.encode().hex(), text.encode().hex().upper(), text.encode("utf-16-le"))
+        yield b"\x01\x0c" + text.encode() + b"\x00"
+    yield from (mac.hex(), mac.hex().upper(), mac.hex(":"), mac.hex("-").upper(), mac.hex(" "))
+    yield from (f"MFG:Northwind;MAC:{mac.hex()};", b"\x00\x06" + mac, mac.hex(".", 2))
+    yield from (ip, f"http://{ip}/index.html", f"{ip}:9100", bytes(map(int, ip.split("."))))
+
+
+def _needles(texts: list[str], mac: bytes, ip: str) -> Iterator[str]:
+    for text in (text.lower() for text in texts):
+        yield re.escape(text)
+        for said in (text, text.upper()):
+            yield said.encode().hex()
+            yield said.encode().hex().encode().hex()
+            yield said.encode("utf-16-le").hex()
+        yield rf"\b{re.escape('.'.join(map(str, text.upper().encode())))}\b"
+        yield rf"\b{re.escape('.'.join(map(str, text.encode())))}\b"
+    yield from (mac.hex(), re.escape(mac.hex(":")), mac.hex("-"), mac.hex(" "))
+    yield rf"\b{re.escape('.'.join(map(str, mac)))}\b"
+    yield rf"(?<!\d){re.escape(ip)}(?!\d)"
+    yield ip.encode().hex() + "(?!3[0-9])"
+    yield rf"\|{bytes(map(int, ip.split('.'))).hex()}"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=60), st.text(max_size=40).map(str.encode))))
+def test_any_octets_keep_their_number(values: list[bytes]) -> None:
+    places = ("1.3.6.1.2.1.1.5.0", SERIAL_ROW, "1.3.6.1.2.1.2.2.1.6.1", MODEL.oid)
+    oids = [*places, *(f"{MAKER}.1.{number}" for number in range(len(values)))]
+    rows = [octets(oid, value) for oid, value in zip(oids, values, strict=False)]
+
+    now = redacted(*rows)
+
+    assert {row.oid: len(row.value) for row in rows if isinstance(row.value, bytes)} == {
+        oid: len(row.value) for oid, row in now.items() if isinstance(row.value, bytes)
+    }
+
+
+def test_a_recording_is_read_as_the_device_was() -> None:
+    rows = by_oid(
+        MODEL,
+        Varbind("1.3.6.1.2.1.25.3.2.1.2.1", "ObjectIdentifier", "1.3.6.1.2.1.25.3.1.5"),
+        octets(SERIAL_ROW, "VNB3K12345"),
+        integer("1.3.6.1.2.1.43.10.2.1.3.1.1", 7),
+        counter("1.3.6.1.2.1.43.10.2.1.4.1.1", 48213),
+    )
+
+    now = read_rows(redacted(*rows.values()))
+
+    assert now.meters == {"total": 48213}
+    assert now.device.model == "Northwind LP-2400"
+    assert now.device.serial is not None
+    assert re.fullmatch(r"[A-Z]{3}\d[A-Z]\d{5}", now.device.serial)
+    assert now.device.serial != "VNB3K12345"
