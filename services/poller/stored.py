@@ -1,0 +1,165 @@
+"""A stored read by another profile: its meters made anew from the varbinds that it kept; pure.
+
+What was not kept is not known. A row is absent from a read because the device has none, or because
+nobody asked for it: only the profile that the read was made with can tell which.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from services.poller.decode import MAX_VARBINDS, Meters, _counting, _no_meters, read_meters
+from services.poller.profile import MeterRow, Profile
+from services.poller.recognise import Profiles
+from services.poller.rows import COUNT_TYPES, Rows
+from shared.messages import MeterRead
+from shared.snmp.port import Value, Varbind
+
+# of varbinds in JSON; a read that holds more may have had no room for another row
+_MAY_BE_CUT = 3500
+
+
+class Replayed(NamedTuple):
+    meters: Meters
+    not_read: dict[str, str]  # meter -> a row that was not kept: nobody knows its count
+    no_meters_because: str | None
+    basis: Literal["life", "equivalent"] | None
+    large_counts: Literal[1, 2] | None
+
+
+def profile_now(read: MeterRead, profiles: Profiles) -> Profile | None:
+    """The profile that the read's device would have now; None where the read's own is not loaded.
+
+    By sysObjectID and sysDescr, which a read keeps. Makers' own rows, by which a device is told
+    that says neither, may not have been kept: such a one stays with the profile it had.
+    """
+    own = profiles.by_name.get(read.profile.partition("@")[0])
+    if own is None or not read.device.sys_object_id:
+        return own
+    choice = profiles.choose(read.device.sys_object_id, read.device.description)
+    return choice.profile if choice.recognised else own
+
+
+def replay(read: MeterRead, profile: Profile, was: Profile | None) -> Replayed:
+    """
+    Args:
+        was: the profile that the read was made with, which says what was asked for; None where it
+            is not there any more: then only what was kept is known, and no table is known whole.
+    """
+    kept = _Kept(read, was)
+    rows = kept.rows(profile)
+    known: dict[str, list[MeterRow]] = {}
+    unknown: dict[str, str] = {}
+    for name, ways in profile.meters.items():
+        known[name] = []
+        for way in ways:
+            lacking = next(kept.lacking(way), None)
+            if lacking is not None:
+                unknown[name] = lacking
+            # a sum of what is present shows by its check whether all of it is there
+            if lacking is not None and not way.where_present:
+                break
+            known[name].append(way)
+    meters = read_meters(rows, profile.model_copy(update={"meters": known}))
+    not_read = {name: row for name, row in unknown.items() if name not in meters.counts}
+    for check in profile.checks:
+        together = [check.whole, *check.parts]
+        row = next((not_read[name] for name in together if name in not_read), None)
+        if row is not None:
+            absent = (name for name in check.parts if name in meters.missing)
+            not_read |= {name: row for name in absent if name not in not_read}
+    no_meters = None if meters.counts else _no_meters(meters)
+    if no_meters and not_read:
+        name, row = next(iter(not_read.items()))
+        no_meters = f"no {name}: the row {row} was not kept"
+    return Replayed(meters, not_read, no_meters, *_counting(meters, profile))
+
+
+def meters_digest(profile: Profile) -> str:
+    """SHA-256, in hex, of all in a profile that a number depends on."""
+    said = profile.model_dump(
+        mode="json",
+        include={"meters", "checks", "basis", "large_counts"},
+        exclude_defaults=True,
+    )
+    return hashlib.sha256(json.dumps(_without_source(said), sort_keys=True).encode()).hexdigest()
+
+
+def _without_source(said: object) -> object:
+    if isinstance(said, dict):
+        return {key: _without_source(each) for key, each in said.items() if key != "source"}
+    return [_without_source(each) for each in said] if isinstance(said, list) else said
+
+
+class _Kept:
+    """The varbinds of a read, and which rows are known to be absent."""
+
+    def __init__(self, read: MeterRead, was: Profile | None) -> None:
+        varbinds = (_varbind(oid, *kept) for oid, kept in read.varbinds.items())
+        self._varbinds = {varbind.oid: varbind for varbind in varbinds if varbind}
+        ways = was.counter_rows if was is not None and self._whole(read) else []
+        self._asked = {oid for way in ways for oid in way.oids}
+        self._walked = {column for way in ways for column in way.columns}
+
+    def rows(self, profile: Profile) -> Rows:
+        """All of it as single instances, and the cells of the profile's tables as columns too."""
+        rows = Rows()
+        rows.take(self._varbinds)
+        columns = {column for way in profile.counter_rows for column in way.columns}
+        rows.take_table({column: self._cells(column) for column in columns})
+        return rows
+
+    def lacking(self, way: MeterRow) -> Iterator[str]:
+        """Rows of a way to a meter of which nobody knows what they held."""
+        yield from (o for o in way.oids if o not in self._varbinds and o not in self._asked)
+        yield from (column for column in way.columns if column not in self._walked)
+        labels = (cell for each in way.where for cell in self._cells(each.column).values())
+        yield from (label.oid for label in labels if not _plain(label.value))
+
+    def _cells(self, column: str) -> dict[str, Varbind]:
+        start = column + "."
+        return {
+            oid[len(start) :]: varbind
+            for oid, varbind in self._varbinds.items()
+            if oid.startswith(start)
+        }
+
+    def _whole(self, read: MeterRead) -> bool:
+        """Whether the read keeps all that came: nothing was cut, withheld or broken off."""
+        used = {oid for oids in read.sources.values() for oid in oids}
+        return (
+            used <= self._varbinds.keys()
+            and len(read.varbinds) < MAX_VARBINDS
+            and _octets(read) < _MAY_BE_CUT
+            and not any(note.startswith("not read") for note in read.notes)
+        )
+
+
+def _octets(read: MeterRead) -> int:
+    rows = read.varbinds.items()
+    return sum(len(oid) + len(kind) + len(str(value)) + 10 for oid, (kind, value) in rows)
+
+
+def _plain(label: Value) -> bool:
+    """Whether a label is the same text in any character set that a device may declare."""
+    if not isinstance(label, bytes):
+        return True
+    try:
+        return "\x00" not in label.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+
+
+def _varbind(oid: str, kind: str, value: int | str | None) -> Varbind | None:
+    """As it came; None for what no varbind can have been."""
+    try:
+        if kind in ("OctetString", "Opaque"):
+            return Varbind(oid, kind, bytes.fromhex(value)) if isinstance(value, str) else None
+        if kind in COUNT_TYPES and isinstance(value, str):
+            return Varbind(oid, kind, int(value))  # beyond 64 bits
+    except ValueError:
+        return None
+    return Varbind(oid, kind, value)
