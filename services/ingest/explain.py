@@ -1,8 +1,9 @@
-"""From a read to the datagrams' values: what stands behind each of its meters."""
+"""From a read to the datagrams' values: what stands behind each of its meters, and behind each
+correction of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +11,12 @@ from services.ingest.rows import unit_of
 from services.ingest.sites import AdminError
 from shared.decode import decode
 from shared.messages import MeterRead
+from shared.store.corrections import Correction, corrections_of
 from shared.store.postgres import Store
 
 _MESSAGE = """
-    select s.name as site, m.ledger_no, m.received_at, m.digest, m.type, m.body, o.repeats,
-        d.key, e.held_because
+    select s.id as site_id, s.name as site, m.ledger_no, m.received_at, m.digest, m.type, m.body,
+        o.repeats, d.key, e.held_because
     from site s
     join outcome o on o.site_id = s.id and o.id = %s
     join message m on m.site_id = o.site_id and m.ledger_no = o.ledger_no
@@ -36,11 +38,17 @@ async def explain(store: Store, read_id: UUID | str, meter: str | None = None) -
         raise AdminError(f"{read_id}: not the id of a read") from None
     async with store.transaction() as connection:
         found = await (await connection.execute(_MESSAGE, (wanted,))).fetchall()
+        corrected = {
+            row["site"]: await corrections_of(connection, row["site_id"], wanted) for row in found
+        }
     lines = []
     for row in found:
         message = decode(row["type"], bytes(row["body"]))
         if isinstance(message, MeterRead):
-            lines += [*_of_read(message, row), *_of_meters(message, meter)]
+            made = corrected[row["site"]]
+            in_force = made[-1][1] if made else None
+            lines += [*_of_read(message, row), *_of_corrections(made)]
+            lines += _of_meters(message, in_force, meter)
     if not lines:
         raise AdminError(f"{wanted}: the hub has no read of this id")
     return lines
@@ -59,21 +67,45 @@ def _of_read(read: MeterRead, row: dict[str, Any]) -> Iterator[str]:
     yield f"  ledger       {row['site']} no. {row['ledger_no']}, SHA-256 {row['digest'].hex()}"
 
 
-def _of_meters(read: MeterRead, meter: str | None) -> Iterator[str]:
-    if meter is not None and meter not in read.meters:
-        has = ", ".join(sorted(read.meters)) or "none"
-        raise AdminError(f"{read.id}: has no meter {meter!r}; it has {has}")
-    if not read.meters:
-        yield f"no meters: {read.no_meters_because}"
-    for name in [meter] if meter else sorted(read.meters):
-        yield f"{name} = {read.meters[name]} {unit_of(read, name)}"
-        sources = read.sources.get(name, [])
-        if not sources:
-            yield "  the read names no source"
-        for source in sources:
-            held = read.varbinds.get(source) or read.attributes.get(source)
-            if held:
-                kind, value = held
-                yield f"  {source}  {kind}  {'no value' if value is None else value}"
-            else:
-                yield f"  {source}  not among the read's varbinds"
+def _of_corrections(made: Sequence[tuple[int, Correction]]) -> Iterator[str]:
+    for ledger_no, each in made:
+        yield f"  corrected    {each.corrected_at:%Y-%m-%d %H:%M:%S} UTC by {each.author}"
+        yield f"               profile {each.profile}, ledger no. {ledger_no}: {each.reason}"
+        for note in each.notes:
+            yield f"               {note}"
+
+
+def _of_meters(read: MeterRead, in_force: Correction | None, meter: str | None) -> Iterator[str]:
+    now = in_force or read
+    names = sorted({*read.meters, *now.meters})
+    if meter is not None and meter not in names:
+        raise AdminError(f"{read.id}: has no meter {meter!r}; it has {', '.join(names) or 'none'}")
+    if not now.meters:
+        yield f"no meters: {now.no_meters_because}"
+    for name in [meter] if meter else names:
+        if in_force is None:
+            yield f"{name} = {_count(read, name)}"
+            yield from _sources(read, read, name)
+            continue
+        yield f"{name} = {_count(in_force, name)}, as read {_count(read, name)}"
+        for which, each in (("corrected", in_force), ("as read", read)):
+            if name in each.meters:
+                yield f"  {which} by {each.profile}"
+                yield from _sources(read, each, name)
+
+
+def _count(read: MeterRead | Correction, name: str) -> str:
+    return f"{read.meters[name]} {unit_of(read, name)}" if name in read.meters else "not reported"
+
+
+def _sources(read: MeterRead, named_by: MeterRead | Correction, name: str) -> Iterator[str]:
+    sources = named_by.sources.get(name, [])
+    if not sources:
+        yield "  the read names no source"
+    for source in sources:
+        held = read.varbinds.get(source) or read.attributes.get(source)
+        if held:
+            kind, value = held
+            yield f"  {source}  {kind}  {'no value' if value is None else value}"
+        else:
+            yield f"  {source}  not among the read's varbinds"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import UUID
 
 from shared.messages import (
     MeterRead,
@@ -14,6 +14,8 @@ from shared.messages import (
     SegmentsListed,
     usual_unit,
 )
+from shared.store.corrections import Correction
+from shared.store.reports import sources_id
 
 Row = tuple[object, ...]
 StoredMessage = MeterRead | ReadFailed | RoundFinished | SegmentsListed
@@ -67,13 +69,8 @@ def order_of(message: StoredMessage) -> UUID | None:
     return message.order if isinstance(message, MeterRead | ReadFailed) else None
 
 
-def unit_of(read: MeterRead, meter: str) -> str:
+def unit_of(read: MeterRead | Correction, meter: str) -> str:
     return read.units.get(meter) or usual_unit(meter)
-
-
-def _sources_id(read: MeterRead) -> UUID:
-    """The same for two reads whose meters came from the same OIDs."""
-    return uuid5(NAMESPACE_OID, repr(sorted(read.sources.items())))
 
 
 def _add_read(rows: TypedRows, site_id: int, read: MeterRead, received_at: datetime) -> None:
@@ -84,7 +81,7 @@ def _add_read(rows: TypedRows, site_id: int, read: MeterRead, received_at: datet
             *(read.agent, read.target.key, read.profile),
             *(device.make, device.model, device.serial, device.mac, device.hostname),
             *(device.address, device.asset_tag, device.location, device.firmware),
-            *(read.basis, read.large_counts, read.no_meters_because, _sources_id(read)),
+            *(read.basis, read.large_counts, read.no_meters_because, sources_id(read.sources)),
         )
     )
     rows.by_table["meter"].extend(

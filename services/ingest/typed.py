@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.ingest.corrections import put_again
 from services.ingest.devices import note_devices
 from services.ingest.ledger import lock_ledger
 from services.ingest.rows import COLUMNS, StoredMessage, TypedRows, typed_rows
@@ -36,7 +37,8 @@ async def store_typed(connection: Connection, rows: TypedRows) -> None:
 
 
 async def rebuild(store: Store, site: Site) -> int:
-    """Make a site's typed rows anew from its messages; gives how many messages that were.
+    """Make a site's typed rows anew from its messages and their corrections; gives how many
+    messages that were.
 
     Whose read it is stays as it is noted; only a read of which nothing is noted is placed.
     """
@@ -63,6 +65,7 @@ async def rebuild(store: Store, site: Site) -> int:
                     it for it, row in messages if isinstance(it, MeterRead) and not row["placed"]
                 ]
                 await note_devices(connection, site, unplaced)
+        await put_again(connection, site)
     return count
 
 

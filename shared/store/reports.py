@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 from shared.store.postgres import Connection
 
@@ -29,6 +29,12 @@ class StoredRead:
     large_counts: int | None = None
     no_meters_because: str | None = None
     sources_id: UUID | None = None  # the same where the meters came from the same rows
+    corrected_at: datetime | None = None  # its meters are those of a correction made then
+
+
+def sources_id(sources: Mapping[str, Sequence[str]]) -> UUID:
+    """The same for two reads whose meters came from the same OIDs."""
+    return uuid5(NAMESPACE_OID, repr(sorted(sources.items())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +191,7 @@ async def device_reads(
     await cursor.execute(
         """
         select device_id, id, site_id, taken_at, received_at, profile, basis, large_counts,
-            no_meters_because, sources_id, names, amounts, units
+            no_meters_because, sources_id, corrected_at, names, amounts, units
         from placed_read
         where customer_id = %(customer)s and taken_at > %(from)s and taken_at <= %(end)s
             and device_id = any(%(devices)s)
@@ -270,13 +276,16 @@ async def read_origins(
 async def read_sources(
     connection: Connection, reads: Sequence[StoredRead]
 ) -> dict[UUID, dict[str, list[str]]]:
-    """Which OIDs each meter of a read came from; from the messages as they were received."""
+    """Which OIDs each meter of a read came from; from the messages as they were received, and
+    the corrections that are in force."""
     rows = await connection.execute(
         """
-        select m.id, m.body
+        select m.id, coalesce(c.body, m.body) as body
         from unnest(%s::bigint[], %s::uuid[]) as wanted (site_id, id)
         join outcome o on o.site_id = wanted.site_id and o.id = wanted.id
         join message m on m.site_id = o.site_id and m.ledger_no = o.ledger_no and m.id = o.id
+        left join read r on r.site_id = o.site_id and r.id = o.id
+        left join correction c on c.site_id = r.site_id and c.id = r.correction_id
         """,
         ([read.site_id for read in reads], [read.id for read in reads]),
     )
@@ -353,6 +362,7 @@ def _read(row: Mapping[str, Any]) -> StoredRead:
         large_counts=row["large_counts"],
         no_meters_because=row["no_meters_because"],
         sources_id=row["sources_id"],
+        corrected_at=row["corrected_at"],
     )
 
 
