@@ -6,6 +6,8 @@ Which row is which supply is the profile's word.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from services.poller.mib import SUPPLY_TYPES
 from services.poller.profile import Profile, SupplyRow
@@ -57,16 +59,12 @@ def _of_table(rows: Rows, row: SupplyRow, column: str) -> Iterator[SupplyLevel]:
     for at, cell in rows.column(column).items():
         descriptions = (rows.text(each, at) for each in row.descriptions)
         code = rows.integer(row.types, at) if row.types else None
-        yield _measured(
-            SupplyLevel(
-                index=cell.oid,
-                description=next(filter(None, descriptions), None),
-                type=None if code is None else SUPPLY_TYPES.get(code, f"type {code}"),
-                unit=row.unit,
-            ),
-            integer(cell),
-            row.max_capacity,
+        named = _Named(
+            place=cell.oid,
+            description=next(filter(None, descriptions), None),
+            type=None if code is None else SUPPLY_TYPES.get(code, f"type {code}"),
         )
+        yield _measured(named, integer(cell), row.max_capacity, row.unit)
 
 
 def _records(rows: Rows, row: SupplyRow) -> Iterator[tuple[int, bytes]]:
@@ -77,30 +75,44 @@ def _records(rows: Rows, row: SupplyRow) -> Iterator[tuple[int, bytes]]:
 
 
 def _of_record(row: SupplyRow, tag: int, value: bytes) -> SupplyLevel:
-    what = row.records[tag]
-    supply = SupplyLevel(
-        index=f"{row.oid} record {tag:02x}",
-        description=what.description,
-        type=what.type,
-        colorant=what.colorant,
-    )
+    supply = row.records[tag]
+    place = f"{row.oid} record {tag:02x}"
+    named = _Named(place, supply.description, supply.type, supply.colorant)
+    count = number(value)
     if row.words:
-        code = number(value)
-        return supply.model_copy(update={"state": row.words.get(code or 0, f"status {code}")})
+        word = None if count is None else row.words.get(count, f"status {count}")
+        return _measured(named, None, None, None, word)
     if len(value) == 2:
-        return _measured(supply, value[0], value[1])
-    return _measured(supply.model_copy(update={"unit": row.unit}), number(value), row.max_capacity)
+        return _measured(named, value[0], value[1], None)
+    return _measured(named, count, row.max_capacity, row.unit)
 
 
-def _measured(supply: SupplyLevel, level: int | None, max_capacity: int | None) -> SupplyLevel:
-    receptacle = (supply.type or "").startswith("waste")
-    return supply.model_copy(
-        update={
-            "level_percent": level_percent(level, max_capacity),
-            "level": level,
-            "max_capacity": max_capacity,
-            "state": state(level, max_capacity, receptacle=receptacle),
-        }
+class _Named(NamedTuple):
+    place: str
+    description: str | None
+    type: str | None
+    colorant: str | None = None
+
+
+@lru_cache(maxsize=4096)  # most levels are what they were at the last read
+def _measured(
+    named: _Named,
+    level: int | None,
+    max_capacity: int | None,
+    unit: str | None,
+    word: str | None = None,
+) -> SupplyLevel:
+    receptacle = (named.type or "").startswith("waste")
+    return SupplyLevel(
+        index=named.place,
+        description=named.description,
+        type=named.type,
+        colorant=named.colorant,
+        level_percent=level_percent(level, max_capacity),
+        level=level,
+        max_capacity=max_capacity,
+        unit=unit,
+        state=word or state(level, max_capacity, receptacle=receptacle),
     )
 
 
@@ -113,16 +125,8 @@ def _completed(
     alike = [each for each in own if _is_alike(each, supply) and each.level_percent is not None]
     if len(alike) != 1 or sum(_is_alike(alike[0], each) for each in standard) != 1:
         return supply
-    [told] = alike
-    return supply.model_copy(
-        update={
-            "level_percent": told.level_percent,
-            "level": told.level,
-            "max_capacity": told.max_capacity,
-            "unit": told.unit,
-            "state": told.state,
-        }
-    )
+    kept = {name: getattr(supply, name) for name in ("index", "description", "type", "colorant")}
+    return alike[0].model_copy(update=kept)
 
 
 def _is_alike(own: SupplyLevel, supply: SupplyLevel) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 _MARK = 0x01
 _END = 0xFF
 _LENGTHS = frozenset({1, 4})  # of a number; two octets hold a level and its maximum
 
 
+@lru_cache(maxsize=512)  # each counter and each supply of a read looks into the same string
 def records_in(octets: bytes) -> Mapping[int, bytes]:
     """The values by their tags.
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.poller.device import read_device
 from services.poller.own_supplies import with_own_supplies
 from services.poller.rows import Rows
 from shared.decode import decode
 from shared.messages import SupplyLevel
 from shared.snmp.port import Varbind
-from tests.unit.poller.reading import PROFILES, integer, octets, read_rows
+from tests.unit.poller.reading import NOON, PROFILES, integer, octets, read_rows
+from tests.unit.walks import WalkSession, rows_of
+
+WALKS = Path(__file__).parents[2] / "walks"
 
 BROTHER = PROFILES.by_name["brother"]
 EPSON = PROFILES.by_name["epson"]
@@ -87,10 +95,10 @@ def test_an_inkjet_has_ink_and_no_drum_where_a_laser_has_toner() -> None:
 def test_a_status_is_told_in_words_where_there_is_no_level() -> None:
     records = record(0x31, 2) + record(0x32, 2) + record(0x33, 9) + record(0x6F, 800) + b"\xff"
 
-    assert told(brother(records)) == [
-        ("Black Toner", 8.0, None),
-        ("Cyan Toner", None, "low"),
-        ("Magenta Toner", None, "status 9"),
+    assert told(brother(records, model=INKJET)) == [
+        ("Black Ink", 8.0, None),
+        ("Cyan Ink", None, "low"),
+        ("Magenta Ink", None, "status 9"),
     ]
 
 
@@ -151,6 +159,20 @@ def test_a_makers_table_tells_a_box_that_the_standard_table_lacks() -> None:
     assert ink == inks[0]
     assert (box.description, box.type, box.state) == ("Box", "wasteInk", "full")
     assert box.index == f"{INK}.2.1.5"
+
+
+@pytest.mark.parametrize(
+    "name", ["brother-mono-laser", "brother-ink-tank", "epson-maintenance-box"]
+)
+def test_they_are_read_again_by_a_poller_that_knows_the_device(name: str) -> None:
+    rows = rows_of(WALKS / f"{name}.snmprec")
+
+    first = asyncio.run(read_device(WalkSession(rows), PROFILES, "10.0.0.7", lambda: NOON))
+    session = WalkSession(rows)
+    again = asyncio.run(read_device(session, PROFILES, "10.0.0.7", lambda: NOON, first.plan))
+
+    assert again.plan is first.plan is not None
+    assert again.decoded.supplies == first.decoded.supplies
 
 
 _records = st.lists(
