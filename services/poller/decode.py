@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -19,7 +20,8 @@ from shared.snmp.port import Varbind
 
 MAX_METERS = 500
 MAX_VARBINDS = 500
-MAX_KEPT_LETTERS = 100_000  # of all varbinds of a read
+MAX_KEPT = 4096  # octets of a read's varbinds in JSON
+MAX_KEPT_BEHIND = 100_000  # those behind its counts stay beyond that
 NOTHING_PRINTS = "it answers SNMP, and nothing that it says is a printer's"
 
 
@@ -73,7 +75,7 @@ def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) 
         device=device,
         meters=meters,
         no_meters_because=None if meters.counts else _no_meters(meters),
-        varbinds=_kept(rows, choice.profile, told_by),
+        varbinds=_kept(rows, choice.profile, told_by, _used(meters, native)),
         supplies=with_own_supplies(supply_levels(rows), rows, choice.profile, device.model),
         status=device_status(rows, index),
         alerts=alerts(rows),
@@ -81,6 +83,10 @@ def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) 
         large_counts=large_counts,
         native=native.counts,
     )
+
+
+def _used(*read: Meters) -> set[str]:
+    return {oid for meters in read for oids in meters.sources.values() for oid in oids}
 
 
 def _counting(
@@ -299,22 +305,37 @@ def _leave_out(meters: Meters, name: str) -> None:
 
 
 def _kept(
-    rows: Rows, profile: Profile, told_by: list[Varbind]
+    rows: Rows, profile: Profile, told_by: list[Varbind], used: set[str]
 ) -> dict[str, tuple[str, int | str | None]]:
-    """Every counter row that was asked for, used or not, and what told the identity."""
-    varbinds = [rows.one(SYS_OBJECT_ID), *told_by]
+    """What told the identity, every row behind a count, and of the other rows what has room."""
+    behind: list[Varbind | None] = [rows.one(SYS_OBJECT_ID), *told_by]
+    beside: list[Varbind | None] = []
     for way in profile.counter_rows:
-        varbinds += [rows.one(oid) for oid in way.oids]
+        for oid in way.oids:
+            (behind if oid in used else beside).append(rows.one(oid))
+        taken = {at for at, cell in rows.column(way.column or "").items() if cell.oid in used}
         for column in way.columns:
-            varbinds += rows.column(column).values()
+            for at, cell in rows.column(column).items():
+                (behind if at in taken else beside).append(cell)
     kept: dict[str, tuple[str, int | str | None]] = {}
-    room = MAX_KEPT_LETTERS
+    _keep(kept, behind, MAX_KEPT_BEHIND)
+    _keep(kept, beside, MAX_KEPT - _octets(kept))
+    return kept
+
+
+def _keep(
+    kept: dict[str, tuple[str, int | str | None]], varbinds: Iterable[Varbind | None], room: int
+) -> None:
     for varbind in varbinds:
         value = raw(varbind) if varbind else None
-        if varbind is None or value is None or len(kept) >= MAX_VARBINDS:
+        if varbind is None or value is None or varbind.oid in kept:
             continue
-        room -= len(varbind.oid) + len(str(value[1]))
-        if room < 0:
+        room -= _octets({varbind.oid: value})
+        if room < 0 or len(kept) >= MAX_VARBINDS:
             break
         kept[varbind.oid] = value
-    return kept
+
+
+def _octets(kept: Mapping[str, tuple[str, int | str | None]]) -> int:
+    """Of JSON."""
+    return sum(len(oid) + len(kind) + len(str(value)) + 11 for oid, (kind, value) in kept.items())

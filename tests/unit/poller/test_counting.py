@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from services.poller.profile import load_profiles
 from services.poller.recognise import Profiles
 from shared.messages import MeterRead
 from shared.snmp.port import Manners, Varbind
-from tests.unit.poller.reading import by_oid, counter, integer, read_rows, read_session
+from tests.unit.poller.reading import by_oid, counter, integer, octets, read_rows, read_session
 from tests.unit.poller.test_profile import SMALL, fault, folder
 from tests.unit.walks import WalkSession
 
@@ -115,3 +116,26 @@ def test_a_device_is_asked_as_its_profile_says_that_it_bears(tmp_path: Path) -> 
     read_session(session, profiles(tmp_path, quirks))
 
     assert (session.manners.takes_bulk, session.manners.max_varbinds) == (False, 7)
+
+
+def labelled(path: Path, rows: int) -> MeterRead:
+    """Of a device with that many labelled rows, of which the profile knows the last."""
+    text = f"""\
+  print:
+    column: {AT}.5.3
+    where: {{ column: {AT}.5.2, equals: row {rows} }}
+    source: its MIB
+"""
+    cells = [NORTHWIND]
+    for at in range(1, rows + 1):
+        cells += [octets(f"{AT}.5.2.{at}", f"row {at}"), counter(f"{AT}.5.3.{at}", at)]
+    return read_rows(by_oid(*cells), profiles(path, text))
+
+
+def test_the_row_behind_a_count_is_kept_and_of_the_others_four_kilobytes(tmp_path: Path) -> None:
+    few, many = labelled(tmp_path, 20), labelled(tmp_path, 150)
+
+    assert len(few.varbinds) == 1 + 2 * 20
+    assert {f"{AT}.5.2.150", f"{AT}.5.3.150"} <= set(many.varbinds)
+    kept = json.dumps(many.model_dump(mode="json")["varbinds"], separators=(",", ":"))
+    assert 3800 < len(kept) <= 4096

@@ -197,7 +197,7 @@ def test_what_nothing_recognises_has_the_standard_profile() -> None:
 @pytest.mark.parametrize(
     ("sys_object_id", "sys_descr", "profile", "make", "model"),
     [
-        ("236.11.5.1", "HP Laser MFP 131 133 135-138; V3.82", "samsung", "HP", None),
+        ("236.11.5.1", "HP Laser MFP 131 133 135-138; V3.82", "hplaser", "HP", None),
         ("253.8.62.1.9", "Xerox Phaser 3320; OS 1", "samsung", "Xerox", "Phaser 3320"),
         ("253.8.62.1.9", "Xerox Phaser 4600; System 35", "xerox", "Xerox", "Phaser 4600"),
         ("674.10898.5", "Dell 1815dn MFP OS 1.0;Engine;S/N 7C1", "samsung", "Dell", "1815dn MFP"),
