@@ -24,6 +24,9 @@ PEERS = {
     "/usr/lib/rabbitmq/bin/rabbitmq-server": "rabbitmq-server",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     "/usr/sbin/snmpd": "snmpd",
+    "/usr/sbin/ippeveprinter": "cups-ipp-utils",
+    "/usr/bin/dbus-daemon": "dbus-daemon",  # which ippeveprinter does not start without
+    "/usr/sbin/cupsd": "cups-daemon",
     "/usr/bin/tinyproxy": "tinyproxy-bin",
     "/usr/bin/kubectl": "kubernetes-client",
     "/usr/sbin/ip": "iproute2",

@@ -16,18 +16,23 @@ from pydantic import SecretStr
 
 from services.poller.decode import NotAPrinterError, NotReadableError
 from services.poller.device import read_device
+from services.poller.ipp import read_ipp
+from services.poller.ipp_client import IppClient, IppNoAnswerError
 from services.poller.profile import ProfileError, load_profiles
 from services.poller.recognise import Profiles
-from services.poller.settings import PollerSettings
+from services.poller.settings import PollerSettings, SettingError
 from shared.ceiling import Ceiling, CeilingFileError, OutsideCeilingError, load_ceiling
 from shared.clock import utc_now
 from shared.credentials import PUBLIC, Credential, CredentialError, load_credentials
-from shared.messages import MeterRead, SnmpTarget, SupplyLevel, order_id
+from shared.ipp_uri import IppUri, IppUriError, ipp_uri_of, is_ipp_uri
+from shared.messages import IppTarget, MeterRead, SnmpTarget, SupplyLevel, order_id
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import CredentialRefusedError, NoAnswerError
 
 AT_ONCE = 16
+
+ProbedTarget = SnmpTarget | IppUri
 
 
 class UsageError(Exception):
@@ -38,19 +43,26 @@ class UsageError(Exception):
 class Probed:
     """One address' outcome: read, not_a_printer, unreadable or no_answer."""
 
-    target: SnmpTarget
+    target: ProbedTarget
     outcome: str
     reason: str | None = None
     read: MeterRead | None = None
 
     @property
     def address(self) -> str:
+        if isinstance(self.target, IppUri):
+            return str(self.target)
         ip = self.target.snmp
         return f"[{ip}]:{self.target.port}" if ":" in ip else f"{ip}:{self.target.port}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("address", nargs="+", metavar="ADDRESS[:PORT]", help="[IPv6]:PORT as well")
+    parser.add_argument(
+        "address",
+        nargs="+",
+        metavar="ADDRESS[:PORT]",
+        help="[IPv6]:PORT, ipp://HOST[:PORT]/PATH and ipps://… as well",
+    )
     parser.add_argument(
         "--credential", action="append", default=[], metavar="NAME", help="this site's, in order"
     )
@@ -75,7 +87,7 @@ def run_command(args: argparse.Namespace) -> int:
                 as_json=args.json,
             )
         )
-    except (UsageError, CredentialError, CeilingFileError, ProfileError) as error:
+    except (UsageError, CredentialError, CeilingFileError, ProfileError, SettingError) as error:
         sys.stderr.write(f"pagetally probe: {error}\n")
         return 2
 
@@ -92,21 +104,25 @@ async def probe(
 
     Returns 0 where every address answered; 1 where one did not, or broke off.
 
-    Raises: UsageError, CredentialError, CeilingFileError, ProfileError.
+    Raises: UsageError, CredentialError, CeilingFileError, ProfileError, SettingError.
     """
     targets = [target_of(text) for text in addresses]
-    credentials = credentials_to_ask(settings, names, communities)
+    by_snmp = any(isinstance(target, SnmpTarget) for target in targets)
+    credentials = credentials_to_ask(settings, names, communities) if by_snmp else []
     ceiling = naming(load_ceiling(settings.ceiling_file), targets)
     profiles = Profiles(load_profiles(*([settings.profiles] if settings.profiles else [])))
     slots = asyncio.Semaphore(AT_ONCE)
     found_all = True
     async with (
         SnmpClient(ceiling, timeout_s=settings.timeout_s, tries=settings.tries) as client,
+        IppClient(ceiling, read_s=settings.read_s, ca_file=settings.ipp_ca_file) as ipp,
         asyncio.TaskGroup() as group,
     ):
 
-        async def one(target: SnmpTarget) -> Probed:
+        async def one(target: ProbedTarget) -> Probed:
             async with slots:
+                if isinstance(target, IppUri):
+                    return await _probe_ipp(ipp, target, profiles)
                 return await _probe(client, target, credentials, profiles, settings)
 
         for task in [group.create_task(one(target)) for target in targets]:
@@ -116,8 +132,13 @@ async def probe(
     return 0 if found_all else 1
 
 
-def target_of(text: str) -> SnmpTarget:
-    """ADDRESS, ADDRESS:PORT, NAME:PORT, [IPv6]:PORT or IPv6. Raises: UsageError."""
+def target_of(text: str) -> ProbedTarget:
+    """ADDRESS, ADDRESS:PORT, NAME:PORT, [IPv6]:PORT, IPv6 or a URI of IPP. Raises: UsageError."""
+    if is_ipp_uri(text):
+        try:
+            return ipp_uri_of(text)
+        except IppUriError as error:
+            raise UsageError(f"{text!r}: {error}") from None
     host, port = text, ""
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
@@ -128,24 +149,28 @@ def target_of(text: str) -> SnmpTarget:
         host, port = text.split(":")
     if port and not (port.isascii() and port.isdecimal() and 1 <= int(port) <= 65535):
         raise UsageError(f"{text!r}: a port is a number from 1 to 65535")
-    return SnmpTarget(snmp=_address(host), port=int(port or 161))
+    return SnmpTarget(snmp=_addresses(host)[0], port=int(port or 161))
 
 
-def _address(host: str) -> str:
+def _addresses(host: str) -> list[str]:
     try:
-        return str(ip_address(host))
+        return [str(ip_address(host))]
     except ValueError:
         pass
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError):
         raise UsageError(f"{host!r} is neither an address nor a name that can be found") from None
-    return str(found[0][4][0])
+    return [str(entry[4][0]) for entry in found]
 
 
-def naming(ceiling: Ceiling, targets: Sequence[SnmpTarget]) -> Ceiling:
-    """What a person at the site typed counts as named."""
+def naming(ceiling: Ceiling, targets: Sequence[ProbedTarget]) -> Ceiling:
+    """What a person at the site typed counts as named; a name with all addresses it has now."""
     for target in targets:
+        if isinstance(target, IppUri):
+            named = [ip_network(one.partition("%")[0]) for one in _addresses(target.host)]
+            ceiling = ceiling.naming_ipp(named, target.port)
+            continue
         ceiling = ceiling.naming([ip_network(target.snmp.partition("%")[0])], [target.port])
     return ceiling
 
@@ -197,6 +222,22 @@ async def _probe(
     return Probed(target, "unreadable" if refusal else "no_answer", refusal or silence)
 
 
+async def _probe_ipp(client: IppClient, uri: IppUri, profiles: Profiles) -> Probed:
+    try:
+        device = await read_ipp(client.ask, uri, utc_now)
+    except IppNoAnswerError as error:
+        return Probed(uri, "no_answer", f"{error}; is IPP enabled, and is this its port?")
+    except OutsideCeilingError as error:
+        return Probed(uri, "no_answer", f"not asked: {error}")
+    except NotAPrinterError as error:
+        return Probed(uri, "not_a_printer", str(error))
+    except NotReadableError as error:
+        return Probed(uri, "unreadable", str(error))
+    target, round_id = IppTarget(ipp=str(uri)), uuid4()
+    order = order_id(round_id, target)
+    return Probed(uri, "read", read=device.message(order, round_id, "probe", target, profiles))
+
+
 def as_line(probed: Probed) -> str:
     read = probed.read.model_dump(mode="json") if probed.read else None
     return json.dumps(
@@ -225,9 +266,10 @@ def as_text(probed: Probed) -> str:
     lines += [f"  {_supply(supply)}" for supply in read.supplies]
     lines += [f"  note: {note}" for note in read.notes]
     said = [read.status.printer or read.status.device, *read.status.errors]
+    by_snmp = f", {read.datagrams} datagrams, {read.bytes:,} bytes" if read.datagrams else ""
     lines.append(
         f"  {', '.join(word for word in said if word) or 'status not told'}; profile "
-        f"{read.profile}, {read.datagrams} datagrams, {read.bytes:,} bytes"
+        f"{read.profile}{by_snmp}"
     )
     return "\n".join(lines)
 

@@ -115,7 +115,7 @@ def _identity(told: _Told) -> tuple[DeviceIdentity, tuple[Varbind, ...]]:
     if make is None:
         said = finder.first("make")
         make = profiles.make_in(said) or said or profiles.make_in(model)
-    model = _without_make(model, make)
+    model = without_make(model, make)
     serial = finder.first("serial", lambda text: serial_or_none(text, model, mac))
     if serial is None and choice.said:
         serial = serial_or_none(clean(choice.said.get("serial") or ""), model, mac)
@@ -241,7 +241,7 @@ def _number(rows: Rows, oid: str) -> bool:
     return varbind is not None and isinstance(varbind.value, int)
 
 
-def _without_make(model: str | None, make: str | None) -> str | None:
+def without_make(model: str | None, make: str | None) -> str | None:
     if model and make and model.lower().startswith(make.lower() + " "):
         return model[len(make) :].strip() or model
     return model

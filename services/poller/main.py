@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prometheus_client import Counter
 
+from services.poller.ipp_client import IppClient
 from services.poller.plan import Plans
 from services.poller.profile import ProfileError, load_profiles
 from services.poller.read import dead, read
@@ -56,12 +57,16 @@ async def polling(
     credentials = fresh_credentials(settings.credentials_file)
     credentials()
     profiles = Profiles(load_profiles(*([settings.profiles] if settings.profiles else [])))
-    async with SnmpClient(ceiling, timeout_s=settings.timeout_s, tries=settings.tries) as client:
+    async with (
+        SnmpClient(ceiling, timeout_s=settings.timeout_s, tries=settings.tries) as client,
+        IppClient(ceiling, read_s=settings.read_s, ca_file=settings.ipp_ca_file) as ipp,
+    ):
         on_found = _told(
             partial(
                 read,
                 agent=settings.agent,
                 connect=partial(client.session, deadline_s=settings.read_s),
+                ask_ipp=ipp.ask,
                 credentials=credentials,
                 ceiling=ceiling,
                 profiles=profiles,

@@ -8,13 +8,24 @@ from typing import Literal, Protocol
 
 from services.poller.decode import NotAPrinterError, NotReadableError
 from services.poller.device import read_device
+from services.poller.ipp import Ask, read_ipp
+from services.poller.ipp_client import IppNoAnswerError
 from services.poller.plan import Plans
 from services.poller.recognise import Profiles
 from services.poller.text import clean
 from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import Credential, CredentialError
-from shared.messages import DeviceFound, Message, ReadFailed, SnmpTarget
+from shared.ipp_uri import IppUriError, ipp_uri_of
+from shared.messages import (
+    DeviceFound,
+    IppTarget,
+    Message,
+    MeterRead,
+    ReadFailed,
+    SnmpTarget,
+    SpooledTarget,
+)
 from shared.snmp.port import CredentialRefusedError, NoAnswerError, SnmpSession
 
 MAX_ENDS = 10  # so often may an order have ended the poller that read it
@@ -40,6 +51,7 @@ async def read(
     *,
     agent: str,
     connect: Connect,
+    ask_ipp: Ask,
     credentials: Callable[[], Mapping[str, Credential]],
     ceiling: Ceiling,
     profiles: Profiles,
@@ -52,25 +64,36 @@ async def read(
     def failed(outcome: Outcome, error: Exception) -> list[Message]:
         return [_failed(found, agent, now(), outcome, str(error), tried)]
 
-    try:
-        target = _allowed(found, delivery, ceiling, now())
+    async def by_snmp(target: SnmpTarget) -> MeterRead:
         name = found.credential or "public"
         session = connect(target.snmp, target.port, _credential(name, credentials))
         tried.append(f'SNMP with credential "{name}"')
         place = (target.snmp, target.port, name)
         device = await read_device(session, profiles, target.snmp, now, plans.get(place))
         plans.keep(place, device.plan)
+        return device.message(found.order, found.round, agent, target, session.traffic)
+
+    async def by_ipp(target: IppTarget) -> MeterRead:
+        uri = ipp_uri_of(target.ipp)
+        tried.append(f"IPP at {uri}")
+        device = await read_ipp(ask_ipp, uri, now)
+        return device.message(found.order, found.round, agent, target, profiles)
+
+    try:
+        target = _allowed(found, delivery, ceiling, now())
+        if isinstance(target, IppTarget):
+            return [await by_ipp(target)]
+        return [await by_snmp(target)]
     except OrderRefusedError as error:
         return failed(error.outcome, error)
-    except OutsideCeilingError as error:
+    except (OutsideCeilingError, IppUriError) as error:
         return failed("refused", error)
-    except NoAnswerError as error:
+    except (NoAnswerError, IppNoAnswerError) as error:
         return failed("no_answer", error)
     except NotAPrinterError as error:
         return failed("not_a_printer", error)
     except (NotReadableError, CredentialRefusedError) as error:
         return failed("unreadable", error)
-    return [device.message(found.order, found.round, agent, target, session.traffic)]
 
 
 async def dead(
@@ -81,15 +104,22 @@ async def dead(
     return [_failed(found, agent, now(), "set_aside", reason, ())]
 
 
-def _allowed(found: DeviceFound, delivery: Delivery, ceiling: Ceiling, now: datetime) -> SnmpTarget:
-    """Raises: OrderRefusedError."""
+def _allowed(
+    found: DeviceFound, delivery: Delivery, ceiling: Ceiling, now: datetime
+) -> SnmpTarget | IppTarget:
+    """An IPP printer's host may be a name: whether it is allowed is told when it is resolved.
+
+    Raises: OrderRefusedError.
+    """
     if now >= found.read_before:
         raise OrderRefusedError("expired", "order expired")
     ends = max(delivery.times, found.given)
     if ends >= MAX_ENDS:
         raise OrderRefusedError("set_aside", f"ended the poller {ends} times")
-    if not isinstance(found.target, SnmpTarget):
-        raise OrderRefusedError("refused", "this version reads devices by SNMP only")
+    if isinstance(found.target, SpooledTarget):
+        raise OrderRefusedError("refused", "this version reads no devices through a print spooler")
+    if isinstance(found.target, IppTarget):
+        return found.target
     refusal = ceiling.refusal(found.target.snmp, found.target.port)
     if refusal:
         raise OrderRefusedError("refused", refusal)

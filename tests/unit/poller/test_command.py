@@ -14,6 +14,7 @@ from services.poller.command import UsageError, add_arguments, probe, run_comman
 from services.poller.settings import PollerSettings
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.decode import decode
+from shared.messages import SnmpTarget
 from shared.snmp.port import Value, Varbind
 from tests.unit.walks import rows_of
 
@@ -139,12 +140,23 @@ def test_a_full_read_is_small(name: str, capsys: pytest.CaptureFixture[str]) -> 
 def test_an_address_may_have_a_port(typed: str, address: str | None, port: int) -> None:
     target = target_of(typed)
 
+    assert isinstance(target, SnmpTarget)
     assert target.port == port
     assert address is None or target.snmp == address
 
 
+def test_an_ipp_printer_is_typed_as_its_uri() -> None:
+    assert str(target_of("IPPS://Printer.example:8631/ipp/print")) == (
+        "ipps://printer.example:8631/ipp/print"
+    )
+
+
 @pytest.mark.parametrize(
-    "typed", ["10.0.0.256", "10.0.0.7:0", "10.0.0.7:x", "10.0.0.7:65536", "[fd00::7]x", "", "a b"]
+    "typed",
+    [
+        *("10.0.0.256", "10.0.0.7:0", "10.0.0.7:x", "10.0.0.7:65536", "[fd00::7]x", "", "a b"),
+        *("ipp:", "ipp://", "ipp://10.0.0.256/", "ipp://me:pw@10.0.0.7/ipp", "ipp://10.0.0.7:0/"),
+    ],
 )
 def test_a_typo_is_told(typed: str) -> None:
     with pytest.raises(UsageError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -11,11 +12,16 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from services.poller.decode import NotAPrinterError, NotReadableError
+from services.poller.ipp_client import IppAnswer, IppNoAnswerError
+from services.poller.ipp_meters import TOTAL
+from services.poller.ipp_wire import Value
 from services.poller.plan import Plans
 from services.poller.read import dead, read
 from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import PUBLIC, Credential, CredentialError
+from shared.ipp_uri import IppUri, ipp_uri_of
 from shared.messages import (
     DeviceFound,
     IppTarget,
@@ -33,6 +39,7 @@ from tests.unit.poller.reading import NOON, PROFILES, ROUND, TARGET
 from tests.unit.walks import WalkSession, rows_of
 
 MONO = rows_of(Path(__file__).parents[2] / "walks" / "mono-laser.snmprec")
+IPP = IppTarget(ipp="ipp://10.0.0.7/ipp/print")
 HEAD_OFFICE = Credential(community=SecretStr("h3ad-office"))
 
 
@@ -44,15 +51,21 @@ class Site:
     ) -> None:
         self.session = WalkSession(MONO if rows is None else rows, silent_after)
         self.connected: list[tuple[str, int, Credential]] = []
+        self.asked: list[IppUri] = []
 
     def connect(self, address: str, port: int, credential: Credential) -> SnmpSession:
         self.connected.append((address, port, credential))
         return self.session
 
+    async def ask_ipp(self, uri: IppUri, wanted: Sequence[str]) -> IppAnswer:
+        self.asked.append(uri)
+        return IppAnswer("10.0.0.7", {TOTAL: [Value("integer", 48213)]})
+
     def read(self, found: DeviceFound, times: int = 0, **changed: Any) -> Message:
         arguments: dict[str, Any] = {
             "agent": "agent-1",
             "connect": self.connect,
+            "ask_ipp": self.ask_ipp,
             "credentials": lambda: {"public": PUBLIC, "head-office": HEAD_OFFICE},
             "ceiling": Ceiling((ip_network("10.0.0.0/24"),)),
             "profiles": PROFILES,
@@ -125,11 +138,13 @@ def test_an_order_without_a_credential_is_asked_as_public() -> None:
             "10.0.0.7: this site does not allow UDP port 9100",
         ),
         (
-            order(IppTarget(ipp="ipp://10.0.0.7/ipp/print")),
+            order(IppTarget(ipp="http://10.0.0.7/ipp/print")),
             0,
             "refused",
-            "this version reads devices by SNMP only",
+            "an IPP printer is written ipp://HOST[:PORT]/PATH, or ipps:// with TLS",
         ),
+        (order(IPP, read_before=NOON), 0, "expired", "order expired"),
+        (order(IPP), 10, "set_aside", "ended the poller 10 times"),
         (
             order(
                 SpooledTarget(
@@ -138,7 +153,7 @@ def test_an_order_without_a_credential_is_asked_as_public() -> None:
             ),
             0,
             "refused",
-            "this version reads devices by SNMP only",
+            "this version reads no devices through a print spooler",
         ),
     ],
 )
@@ -150,7 +165,36 @@ def test_what_may_not_be_read_is_told_and_not_touched(
     failed = site.failed(found, times)
 
     assert (failed.outcome, failed.reason, failed.tried) == (outcome, reason, [])
-    assert site.connected == []
+    assert (site.connected, site.asked) == ([], [])
+
+
+def test_an_order_for_an_ipp_printer_is_read_by_ipp_alone() -> None:
+    site = Site()
+
+    outcome = site.read(order(IPP))
+
+    assert isinstance(outcome, MeterRead)
+    assert (outcome.target, outcome.meters) == (IPP, {"total": 48213})
+    assert (site.asked, site.connected) == ([ipp_uri_of(IPP.ipp)], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (IppNoAnswerError("silent"), "no_answer"),
+        (NotAPrinterError("a web server"), "not_a_printer"),
+        (NotReadableError("broke off"), "unreadable"),
+        (OutsideCeilingError("not allowed"), "refused"),
+    ],
+)
+def test_an_ipp_printer_that_fails_is_reported(error: Exception, outcome: str) -> None:
+    async def ask_ipp(*_: object) -> IppAnswer:
+        raise error
+
+    failed = Site().failed(order(IPP), ask_ipp=ask_ipp)
+
+    assert (failed.outcome, failed.reason) == (outcome, str(error))
+    assert failed.tried == ["IPP at ipp://10.0.0.7/ipp/print"]
 
 
 def test_nine_ends_are_not_yet_enough_to_set_an_order_aside() -> None:
