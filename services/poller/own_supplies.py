@@ -78,13 +78,14 @@ def _of_record(row: SupplyRow, tag: int, value: bytes) -> SupplyLevel:
     supply = row.records[tag]
     place = f"{row.oid} record {tag:02x}"
     named = _Named(place, supply.description, supply.type, supply.colorant)
-    count = number(value)
     if row.words:
-        word = None if count is None else row.words.get(count, f"status {count}")
+        code = number(value)
+        word = None if code is None else row.words.get(code, f"status {code}")
         return _measured(named, None, None, None, word)
     if len(value) == 2:
         return _measured(named, value[0], value[1], None)
-    return _measured(named, count, row.max_capacity, row.unit)
+    level = number(value) if len(value) == 4 else None  # nobody has told what one octet says
+    return _measured(named, level, row.max_capacity, row.unit)
 
 
 class _Named(NamedTuple):

@@ -76,6 +76,11 @@ def test_a_record_of_two_octets_holds_its_own_maximum() -> None:
     assert (supply.level, supply.max_capacity, supply.unit) == (4, 20, None)
 
 
+def test_a_record_of_one_octet_tells_no_level() -> None:
+    """Nothing says whether 98 would be of 100 or of 10,000."""
+    assert told(brother(bytes([0x6F, 1, 1, 98, 0xFF]))) == [("Black Toner", None, None)]
+
+
 def test_a_level_above_its_capacity_is_no_share() -> None:
     assert told(brother(record(0x6F, 12_000) + b"\xff")) == [
         ("Black Toner", None, "level 12000 is above the capacity 10000")
