@@ -119,6 +119,10 @@ def _allowed(
     if isinstance(found.target, SpooledTarget):
         raise OrderRefusedError("refused", "this version reads no devices through a print spooler")
     if isinstance(found.target, IppTarget):
+        if found.found_by in ("sweep", "broadcast"):
+            raise OrderRefusedError(
+                "refused", f"not added as IPP, but found by {found.found_by}; it is not asked"
+            )
         return found.target
     refusal = ceiling.refusal(found.target.snmp, found.target.port)
     if refusal:

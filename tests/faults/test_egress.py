@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Literal
 from uuid import UUID, uuid4
 
 import pytest
@@ -97,7 +98,11 @@ FORGED: Sequence[Target] = [
         )
     ),
     *(SnmpTarget(snmp="10.99.1.1", port=port) for port in (9100, 515, 631, 53)),
-    IppTarget(ipp="ipp://10.99.1.1:631/ipp/print"),
+    IppTarget(ipp="ipp://10.99.1.1:631/ipp/print"),  # found by a sweep, as order_for says
+]
+FORGED_AS_ADDED = [
+    IppTarget(ipp=f"ipp://{place}/ipp/print")
+    for place in ("10.99.1.8", "10.99.1.1:9100", "10.99.1.1:161", "127.0.0.1", "[::1]", "8.8.8.8")
 ]
 
 
@@ -257,10 +262,15 @@ async def test_forged_orders_are_refused_with_the_reason_and_cause_no_datagram(
         outcomes[message.order] = message
         return []
 
-    async def all_came() -> bool:
-        return len(outcomes) > len(FORGED)
+    orders = [
+        *map(order_for, FORGED),
+        *(order_for(target, "named") for target in FORGED_AS_ADDED),
+        order_for(SnmpTarget(snmp="10.99.1.1")),
+    ]
 
-    orders = [order_for(target) for target in [*FORGED, SnmpTarget(snmp="10.99.1.1")]]
+    async def all_came() -> bool:
+        return len(outcomes) == len(orders)
+
     address, _, vhost = rabbit_vhost.rpartition("/")
     log = tmp_path / "poller.log"
     bus = RabbitBus(rabbit_vhost, feeds=[])
@@ -285,17 +295,18 @@ async def test_forged_orders_are_refused_with_the_reason_and_cause_no_datagram(
     for failed in forged:
         assert isinstance(failed, ReadFailed)
         assert failed.outcome == "refused"
-        assert failed.reason.startswith(getattr(failed.target, "snmp", "this version reads"))
+        if isinstance(failed.target, SnmpTarget):
+            assert failed.reason.startswith(failed.target.snmp)
     assert conversations(packets).popitem()[1] == (genuine.datagrams, genuine.bytes)
 
 
-def order_for(target: Target) -> DeviceFound:
+def order_for(target: Target, found_by: Literal["sweep", "named"] = "sweep") -> DeviceFound:
     round_id = uuid4()
     return DeviceFound(
         order=order_id(round_id, target),
         round=round_id,
         target=target,
-        found_by="sweep",
+        found_by=found_by,
         credential="public",
         read_before=utc_now() + timedelta(minutes=5),
     )

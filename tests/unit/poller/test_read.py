@@ -138,11 +138,12 @@ def test_an_order_without_a_credential_is_asked_as_public() -> None:
             "10.0.0.7: this site does not allow UDP port 9100",
         ),
         (
-            order(IppTarget(ipp="http://10.0.0.7/ipp/print")),
+            order(IppTarget(ipp="http://10.0.0.7/ipp/print"), found_by="named"),
             0,
             "refused",
             "an IPP printer is written ipp://HOST[:PORT]/PATH, or ipps:// with TLS",
         ),
+        (order(IPP), 0, "refused", "not added as IPP, but found by sweep; it is not asked"),
         (order(IPP, read_before=NOON), 0, "expired", "order expired"),
         (order(IPP), 10, "set_aside", "ended the poller 10 times"),
         (
@@ -171,7 +172,7 @@ def test_what_may_not_be_read_is_told_and_not_touched(
 def test_an_order_for_an_ipp_printer_is_read_by_ipp_alone() -> None:
     site = Site()
 
-    outcome = site.read(order(IPP))
+    outcome = site.read(order(IPP, found_by="named"))
 
     assert isinstance(outcome, MeterRead)
     assert (outcome.target, outcome.meters) == (IPP, {"total": 48213})
@@ -191,7 +192,7 @@ def test_an_ipp_printer_that_fails_is_reported(error: Exception, outcome: str) -
     async def ask_ipp(*_: object) -> IppAnswer:
         raise error
 
-    failed = Site().failed(order(IPP), ask_ipp=ask_ipp)
+    failed = Site().failed(order(IPP, found_by="named"), ask_ipp=ask_ipp)
 
     assert (failed.outcome, failed.reason) == (outcome, str(error))
     assert failed.tried == ["IPP at ipp://10.0.0.7/ipp/print"]
