@@ -114,7 +114,8 @@ def _identity(told: _Told) -> tuple[DeviceIdentity, tuple[Varbind, ...]]:
     make = choice.make
     if make is None:
         said = finder.first("make")
-        make = profiles.make_in(said) or said or profiles.make_in(model)
+        description = finder.first("description")
+        make = profiles.make_in(said) or said or profiles.make_in(model or description)
     model = without_make(model, make)
     serial = finder.first("serial", lambda text: serial_or_none(text, model, mac))
     if serial is None and choice.said:

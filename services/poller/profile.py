@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -250,6 +251,7 @@ class Profile(_Strict):
     extends: Name | None = None
     match: list[Match] = []
     computers: list[Computers] = []
+    makes: list[Annotated[str, Field(min_length=2, max_length=40)]] = []  # with which models begin
     identity: dict[IdentityField, Annotated[list[IdentityRow], BeforeValidator(_several)]] = {}
     meters: dict[MeterName, Annotated[list[MeterRow], BeforeValidator(_several)]] = {}
     native: dict[MeterName, Annotated[list[MeterRow], BeforeValidator(_several)]] = {}
@@ -351,6 +353,7 @@ def _text(file: Path) -> str:
         raise ProfileError(f"{file}: cannot be read: {error}") from None
 
 
+@lru_cache(maxsize=256)  # YAML takes its time, and a change is seen beside what was before it
 def load_profile(text: str, file: str) -> Profile:
     """One profile as it is written, what it extends not looked at. Raises: ProfileError."""
     try:

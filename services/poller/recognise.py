@@ -37,7 +37,9 @@ class Profiles:
                 self._by_prefix.setdefault(prefix, profile)
         # a device says the same of itself at every read
         self._chosen = lru_cache(maxsize=4096)(self._choose)
-        self.makes = sorted({m.make for _, m in self._matches if m.make}, key=len, reverse=True)
+        makes = {match.make for _, match in self._matches if match.make}
+        makes.update(make for profile in profiles.values() for make in profile.makes)
+        self.makes = sorted(makes, key=len, reverse=True)
         self.tell_tale_rows = list(
             dict.fromkeys(row for _, match in self._matches for row in match.rows)
         )

@@ -280,3 +280,14 @@ def test_a_wired_mac_goes_before_a_wireless_one() -> None:
     )
 
     assert read_rows(rows).device.mac == "02:00:00:00:00:03"
+
+
+def test_a_make_without_a_profile_is_told_by_the_models_first_word() -> None:
+    rows = by_oid(
+        oid(f"{HR_DEVICE_TYPE}.1", PRINTER_TYPE),
+        octets(f"{HR_DEVICE_DESCR}.1", "Panasonic KX-MB9061"),
+        counter(LIFE, 700),
+    )
+
+    device = read_rows(rows).device
+    assert (device.make, device.model) == ("Panasonic", "KX-MB9061")
