@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from deploy.devices_page import PAGE, page
-from services.poller.profile import BUILT_IN, load_profile
+from services.poller.profile import load_profile
 from services.poller.recognise import DEFAULT
 from tests.unit.poller.reading import PROFILES
 
@@ -70,9 +68,3 @@ def test_what_was_recorded_is_told_by_model_and_meter() -> None:
         "- Standard MIB only: `life_count`\n"
         "- Counting: `total` in steps of 10\n"
     ) in said
-
-
-def test_each_built_in_profile_is_on_the_page() -> None:
-    said = re.findall(r"Profile `(\w+)@\d+`", PAGE.read_text(encoding="utf-8"))
-
-    assert sorted(said) == sorted(file.stem for file in BUILT_IN.glob("*.yaml"))
