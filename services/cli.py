@@ -17,6 +17,7 @@ COMMANDS = {
     "site": ("services.solo.site", "an agent alone: finds, reads, and sends to a hub"),
     "sweep": ("services.discovery.command", "ask addresses by SNMP; say which print"),
     "probe": ("services.poller.command", "read devices now"),
+    "record": ("services.poller.record_command", "a redacted walk of a device, for a bug report"),
     "replay": ("services.solo.replay", "answer as recorded devices, on loopback"),
     "credential": ("services.discovery.credential_command", "the site's SNMP credentials"),
     "sent": ("services.uploader.sent_command", "what left this site"),

@@ -22,7 +22,10 @@ _FORMS = [
             r"(?<![a-z])(?:[DM]?SN|SERN?|S/N|serial(?:[ _-]?(?:no|nr|num|number))?\.?)"
             r"\s?[:=#]\s*([^\s;,|\"]{3,40})",
         ),
-        (SERIAL, r"(?<![a-z])(?:SN|S/N|serial (?:no\.?|number))\s?(?=\S*\d)([a-z0-9-]{5,40})"),
+        (
+            SERIAL,
+            r"(?<![a-z])(?:SN|S/N|serial (?:no\.?|number))\s?(?=[a-z-]{0,39}\d)([a-z0-9-]{5,40})",
+        ),
         (
             NAME,
             r"(?<![a-z])(?:host[ _-]?(?:name)?|(?:user|computer|printer|job|document)[ _-]?name"
@@ -30,7 +33,7 @@ _FORMS = [
             rf"\s?[:=]\s*({_VALUE})",
         ),
         (MAC, r"(?<![a-z])(?:MAC|HW|ethernet)(?:[ _-]?addr(?:ess)?)?\s?[:=]\s*([0-9a-f]{12})"),
-        (EMAIL, r"([a-z0-9._%+-]+@[a-z0-9.-]*[a-z0-9])"),
+        (EMAIL, r"(?<![a-z0-9._%+-])([a-z0-9._%+-]{1,64}@[a-z0-9.-]{0,80}[a-z0-9])"),
         (URL, r"(?<![a-z])[a-z][a-z0-9+.-]{1,15}://([^\s\"'<>;,|\x00-\x1f]+)"),
         (URL, r"(?<!\\)\\\\([A-Za-z0-9][\w.$-]*(?:\\[\w.$-]+)*)"),
         (
