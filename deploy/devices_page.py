@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -31,25 +32,28 @@ out, never guessed.
 
 def page(profiles: Mapping[str, Profile]) -> str:
     """docs/devices.md, whole."""
-    makers = [profile for name, profile in profiles.items() if name != DEFAULT]
-    makers.sort(key=lambda profile: _name(profile).lower())
-    rows = [f"| {_link(each)} | {_state(each)} | {_names(_confirmed(each))} |" for each in makers]
+    makers = {_heading(each): each for name, each in profiles.items() if name != DEFAULT}
+    makers = dict(sorted(makers.items(), key=lambda maker: maker[0].lower()))
+    rows = [
+        f"| {_link(heading)} | {_state(each)} | {_names(_confirmed(each))} |"
+        for heading, each in makers.items()
+    ]
     table = [
         "| maker | confirmed | meters of the maker's own that were recorded |",
         "|---|---|---|",
     ]
-    sections = [*map(_section, makers), _section(profiles[DEFAULT], "All others")]
-    return "\n".join([HEAD, *table, *rows, "", *sections])
+    sections = [_section(heading, each) for heading, each in makers.items()]
+    others = _section("All others", profiles[DEFAULT])
+    return "\n".join([HEAD, *table, *rows, "", *sections, others])
 
 
-def _section(profile: Profile, name: str = "") -> str:
-    name = name or _name(profile)
+def _section(name: str, profile: Profile) -> str:
     own, confirmed = _own(profile), _confirmed(profile)
     models = {model.removeprefix(f"{name} "): each for model, each in profile.recorded.items()}
     bare = [model for model, each in models.items() if not each.own and not each.standard]
-    makes = _makes(profile)
+    sold_as = [make for make in _makes(profile) if not name.startswith(make)]
     lines = [
-        ("Sold as" if name in makes else "Makes", ", ".join(m for m in makes if m != name)),
+        ("Makes" if profile.profile == DEFAULT else "Sold as", ", ".join(sold_as)),
         *(("Recorded", line) for line in _alike({m: each.own for m, each in models.items()})),
         *(
             ("Recorded, standard MIB", line)
@@ -107,16 +111,19 @@ def _is_own(way: MeterRow) -> bool:
 
 
 def _makes(profile: Profile) -> list[str]:
-    return list(dict.fromkeys(match.make for match in profile.match if match.make))
+    matched = (match.make for match in profile.match if match.make)
+    return list(dict.fromkeys((*matched, *profile.makes)))
 
 
-def _name(profile: Profile) -> str:
-    return next(iter(_makes(profile)), profile.title)
+def _heading(profile: Profile) -> str:
+    """The maker; of its second profile with that one's name."""
+    make = next(iter(_makes(profile)), profile.title)
+    return make if profile.profile in make.lower() else f"{make} ({profile.profile})"
 
 
-def _link(profile: Profile) -> str:
-    name = _name(profile)
-    return f"[{name}](#{name.lower().replace(' ', '-')})"
+def _link(heading: str) -> str:
+    anchor = re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+    return f"[{heading}](#{anchor})"
 
 
 def _names(names: Iterable[str]) -> str:
