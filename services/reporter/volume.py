@@ -71,6 +71,7 @@ def device_volume(
     if age > STALE_AFTER:
         notes.append(f"unread since {period.clock(closing.taken_at)}")
     notes += _empty_since(known, closing, period)
+    notes += corrected_notes(opening, closing, period)
     return Volume(
         _status(told, new=not before, stale=age > STALE_AFTER),
         opening,
@@ -220,9 +221,22 @@ def _nothing_within(
     empty = [read for read in known if read.taken_at > period.start]
     if empty:
         reason = empty[-1].no_meters_because or "the device reported no meters"
-        return Volume("no meters", opening, empty[-1], notes=(reason,))
+        notes = (reason, *corrected_notes(opening, empty[-1], period))
+        return Volume("no meters", opening, empty[-1], notes=notes)
     since = f"; unread since {period.clock(known[-1].taken_at)}" if known else ""
-    return Volume("missing", opening, notes=(f"no reading in this period{since}",))
+    notes = (f"no reading in this period{since}", *corrected_notes(opening, None, period))
+    return Volume("missing", opening, notes=notes)
+
+
+def corrected_notes(
+    opening: StoredRead | None, closing: StoredRead | None, period: Period
+) -> list[str]:
+    """Which of the readings shown are not as the device was read, by which profile instead."""
+    return [
+        f"{which} corrected on {period.local(read.corrected_at):%Y-%m-%d}: profile {read.profile}"
+        for which, read in (("previous reading", opening), ("current reading", closing))
+        if read and read.corrected_at and not (which == "previous reading" and read is closing)
+    ]
 
 
 def _empty_since(known: Sequence[StoredRead], closing: StoredRead, period: Period) -> list[str]:

@@ -238,6 +238,8 @@ _WORDS = {
     "Blank": "not reported, or not to be told; the note says why. 0 is a 0 that was reported",
     "Age (h)": "hours from the current reading to the period's end",
     "Counts": "what the meters count over: the device's life, or page equivalents",
+    "Corrected": "said in Note of a reading that was read with a wrong profile: its meters are made"
+    " anew from what the device answered then",
     "Read id": "`pagetally explain READ_ID` shows what the device answered, number by number",
 }
 

@@ -142,7 +142,7 @@ class IssuedReport:
 
 
 async def reports_to_look_at(connection: Connection, since: datetime) -> list[IssuedReport]:
-    """The newest report of each customer and period, of those with reads taken after `since` that
+    """The newest report of each customer and period, of those with reads taken since `since` that
     were corrected after it was made, by customer and period."""
     rows = await connection.execute(
         """
@@ -156,7 +156,7 @@ async def reports_to_look_at(connection: Connection, since: datetime) -> list[Is
         where exists (
             select from read r join site s on s.id = r.site_id
             where s.customer_id = n.customer_id and r.corrected_at > n.made_at
-                and r.taken_at > %s and r.taken_at <= n.period_to
+                and r.taken_at >= %s and r.taken_at <= n.period_to
         )
         order by c.name, n.period_from, n.period_to
         """,
