@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -25,6 +27,11 @@ class IppUri(NamedTuple):
     host: str
     port: int
     path: str
+
+    @property
+    def is_address(self) -> bool:
+        """Whether `host` needs no resolving."""
+        return ":" in self.host or self.host.replace(".", "").isdecimal()
 
     @property
     def authority(self) -> str:
@@ -56,6 +63,15 @@ def ipp_uri_of(text: str) -> IppUri:
     if parts.query or parts.fragment or not _PATH.fullmatch(parts.path):
         raise IppUriError(f"its path cannot be asked for; {_ALONE}")
     return IppUri(parts.scheme == "ipps", _host(host), port or IPP_PORT, parts.path)
+
+
+def ipp_uris(entries: Iterable[str]) -> list[IppUri]:
+    """Those among what was typed; a URI with a fault is left out."""
+    found = []
+    for entry in filter(is_ipp_uri, entries):
+        with suppress(IppUriError):
+            found.append(ipp_uri_of(entry))
+    return found
 
 
 def _host(host: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from shared.ipp_uri import is_ipp_uri
 from shared.spans import Network, Span, is_ipv4, networks_of, number_of, span_of
 
 MAX_IPV6_ADDRESSES = 1_024
@@ -98,6 +99,8 @@ def _parse(text: str) -> TypedTarget:
         raise ValueError(f"{len(text)} characters; a target has at most 255")
     if text.lower() == "broadcast":
         raise ValueError("searching by broadcast is not offered; name a network or a range instead")
+    if is_ipp_uri(text):
+        raise ValueError("a printer's URI is read and not searched; pagetally probe reads it now")
     if "/" in text:
         return _network(text)
     try:

@@ -16,6 +16,7 @@ from shared.messages import (
     Order,
     RoundFinished,
     SilentDevice,
+    SnmpTarget,
     order_id,
 )
 from shared.spans import Span, number_of, size_of, span_text
@@ -52,7 +53,11 @@ def outcome_of(
     ]
     not_reached = [*plan.not_reached]
     not_reached += [_missed(_shown(span, port), why) for (span, port), why in unreached]
-    not_reached += [_missed(one.target.snmp, one.reason) for one in answers if one.reason]
+    not_reached += [
+        _missed(one.target.snmp, one.reason)
+        for one in answers
+        if isinstance(one.target, SnmpTarget) and one.reason
+    ]
     not_reached += [_missed(target, why) for target, why in not_taken.items()]
     heard = {one.target.key for one in answers if one.outcome != "not_a_printer"}
 
@@ -114,7 +119,7 @@ def last_messages(
             silent=_of(SilentDevice, chunk),
             not_reached=_of(NotReached, chunk),
             asked=outcome.asked,
-            answered=len(outcome.answers),
+            answered=sum(isinstance(one.target, SnmpTarget) for one in outcome.answers),
             not_printers=sum(one.outcome == "not_a_printer" for one in outcome.answers),
             packets=packets,
             bytes=octets,

@@ -11,7 +11,7 @@ from uuid import UUID
 from services.discovery.roster import AnswerRow, Roster
 from shared.bus.port import BusDownError
 from shared.log import log
-from shared.messages import DeviceFound, Message, order_id
+from shared.messages import DeviceFound, IppTarget, Message, order_id
 
 _SUSPECT_AFTER = 2  # times given and not finished
 _LONGEST_PAUSE_S = 600.0  # in one process each try may read the device again, for a full disk
@@ -96,7 +96,7 @@ class Orders:
             round=self._round_id,
             target=one.target,
             found_by=one.found_by,
-            credential=one.credential,
+            credential=one.credential or None,
             read_before=self._read_before,
             given=one.given,
         )
@@ -108,7 +108,8 @@ class Orders:
             except BusDownError as error:
                 self._roster.giving(self._round_id, one.target, -1)
                 if self._now() >= self._read_before:
-                    self.not_taken[one.target.snmp] = f"its order was not given: {error}"
+                    where = one.target.ipp if isinstance(one.target, IppTarget) else one.target.snmp
+                    self.not_taken[where] = f"its order was not given: {error}"
                     return
                 log.warning("order not taken", target=one.target.key, reason=str(error))
             except asyncio.CancelledError:

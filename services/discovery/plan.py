@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 
 from shared.ceiling import Ceiling
 from shared.credentials import Credential
-from shared.messages import CredentialRange, NotReached, Part
+from shared.ipp_uri import IppUriError, ipp_uri_of, ipp_uris, is_ipp_uri
+from shared.messages import CredentialRange, IppTarget, NotReached, Part
 from shared.snmp.wire import V1, V2C
 from shared.spans import Span, Spans, common, holds, merged, number_of, size_of, span_text, without
 from shared.targets import Addresses, HostName, TypedTarget, at_addresses, parse_targets
@@ -49,6 +50,7 @@ class Group:
 @dataclass(frozen=True)
 class Plan:
     groups: tuple[Group, ...]
+    ipp: tuple[IppTarget, ...] = ()  # read without being asked first
     not_reached: tuple[NotReached, ...] = ()
 
     @property
@@ -84,7 +86,8 @@ class Wish(Part):
         """The host names among it, to be resolved before `make_plan`."""
         typed = [*self.segments, *self.targets, *self.exclusions, *self.site_targets]
         read, _ = parse_targets([*typed, *(one.range for one in self.credentials)])
-        return {target.name for target in read if isinstance(target, HostName)}
+        names = {target.name for target in read if isinstance(target, HostName)}
+        return names | {uri.host for uri in ipp_uris(typed) if not uri.is_address}
 
 
 @dataclass(frozen=True)
@@ -137,16 +140,37 @@ class _Planner:
             for target in self._read(wish.segments):
                 self._take(target, "sweep")
         return Plan(
-            tuple(
+            groups=tuple(
                 Group(tuple(merged(spans)), port, passes, found_by)
                 for (port, passes, found_by), spans in self.groups.items()
             ),
-            tuple(self.not_reached.values()),
+            ipp=self._ipp([*wish.site_targets, *wish.targets]),
+            not_reached=tuple(self.not_reached.values()),
         )
+
+    def _ipp(self, entries: Iterable[str]) -> tuple[IppTarget, ...]:
+        """The printers that are read by IPP; one with an excluded address is not."""
+        found: dict[str, IppTarget] = {}
+        for entry in filter(is_ipp_uri, entries):
+            try:
+                uri = ipp_uri_of(entry)
+            except IppUriError as error:
+                self._miss("an IPP printer", str(error))
+                continue
+            addresses = [uri.host] if uri.is_address else self.resolved.get(uri.host, ())
+            wanted = [one for one in addresses if not holds(self.excluded, number_of(one))]
+            refused = [self.ceiling.of_ipp.refusal(one, uri.port) for one in wanted]
+            if not addresses:
+                self._miss(str(uri), "the name cannot be resolved at this site")
+            elif wanted and all(refused):
+                self._miss(str(uri), "outside what this site's ceiling allows")
+            elif len(wanted) == len(addresses):
+                found[str(uri)] = IppTarget(ipp=str(uri))
+        return tuple(found.values())
 
     def _read(self, entries: Iterable[str], what: str = "") -> list[Addresses]:
         """Entries as addresses; what cannot be read or resolved is named as not reached."""
-        read, faults = parse_targets(entries)
+        read, faults = parse_targets(one for one in entries if not is_ipp_uri(one))
         for fault in faults:
             entry, _, reason = fault.partition(": ")
             self._miss(what + entry, reason)

@@ -17,7 +17,7 @@ from services.discovery.find import Finding
 from services.discovery.plan import FoundBy, Known, Wish
 from services.discovery.schedule import RoundKind
 from shared.decode import MessageError, decode
-from shared.messages import Scope, SnmpTarget
+from shared.messages import IppTarget, Scope, SnmpTarget
 
 _TABLES = Path(__file__).with_name("roster.sql")
 _ROUNDS_KEPT = 50
@@ -42,9 +42,9 @@ class Round:
 
 
 class AnswerRow(NamedTuple):
-    """An address that answered in a round; where it is a printing device, an order."""
+    """An address that answered in a round, or a printer by IPP; where it prints, an order."""
 
-    target: SnmpTarget
+    target: SnmpTarget | IppTarget
     outcome: Literal["printing", "not_a_printer", "answered"]
     found_by: FoundBy
     credential: str
@@ -226,6 +226,15 @@ class Roster:
                     (*where, finding.credential, finding.version, now.isoformat()),
                 )
 
+    def add_ipp(self, round_id: UUID, target: IppTarget) -> None:
+        """A printer that is read without being asked first."""
+        self._write(
+            "INSERT OR IGNORE INTO answer"
+            " (round, target, address, port, outcome, found_by, credential, version, reason)"
+            " VALUES (?, ?, ?, 0, 'printing', 'named', '', 0, '')",
+            *(str(round_id), target.key, target.ipp),
+        )
+
     def answers(self, round_id: UUID) -> list[AnswerRow]:
         rows = self._all(
             "SELECT address, port, outcome, found_by, credential, reason, given, published"
@@ -234,7 +243,7 @@ class Roster:
         )
         return [
             AnswerRow(
-                SnmpTarget(snmp=address, port=port),
+                SnmpTarget(snmp=address, port=port) if port else IppTarget(ipp=address),
                 outcome,
                 found_by,
                 credential,
@@ -247,7 +256,7 @@ class Roster:
 
     # -- orders
 
-    def giving(self, round_id: UUID, target: SnmpTarget, change: int) -> None:
+    def giving(self, round_id: UUID, target: SnmpTarget | IppTarget, change: int) -> None:
         """`change` is 1 before an order is published, and -1 where the bus did not take it."""
         self._write(
             "UPDATE answer SET given = given + ? WHERE round = ? AND target = ?",
@@ -256,7 +265,7 @@ class Roster:
             target.key,
         )
 
-    def order_published(self, round_id: UUID, target: SnmpTarget) -> None:
+    def order_published(self, round_id: UUID, target: SnmpTarget | IppTarget) -> None:
         self._write(
             "UPDATE answer SET published = 1 WHERE round = ? AND target = ?",
             str(round_id),

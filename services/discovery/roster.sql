@@ -15,8 +15,8 @@ CREATE TABLE IF NOT EXISTS round (
 CREATE TABLE IF NOT EXISTS answer (
     round       TEXT NOT NULL REFERENCES round ON DELETE CASCADE,
     target      TEXT NOT NULL,               -- its key
-    address     TEXT NOT NULL,
-    port        INTEGER NOT NULL,
+    address     TEXT NOT NULL,               -- or a printer's URI
+    port        INTEGER NOT NULL,            -- 0: read by IPP
     outcome     TEXT NOT NULL,               -- printing, not_a_printer, answered
     found_by    TEXT NOT NULL,
     credential  TEXT NOT NULL,

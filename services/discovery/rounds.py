@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 
 from services.discovery.closing import last_messages, outcome_of
 from services.discovery.find import findings
@@ -19,8 +20,9 @@ from shared.bus.port import BusDownError
 from shared.ceiling import Ceiling
 from shared.credentials import Credential
 from shared.decode import decode
+from shared.ipp_uri import ipp_uris
 from shared.log import log
-from shared.messages import Message, RoundFinished
+from shared.messages import Message, RoundFinished, SnmpTarget
 from shared.quiet import quiet_from
 from shared.snmp.client import SnmpClient
 from shared.spans import number_of
@@ -86,6 +88,8 @@ class Rounds:
             now=self._now,
         )
         sweep, credentials = await self._prepared(current)
+        for target in sweep.plan.ipp:
+            self._roster.add_ipp(current.id, target)
         async with orders.given_meanwhile():
             await orders.give_again()
             deadline = min(current.deadline, quiet or current.deadline)
@@ -148,6 +152,7 @@ class Rounds:
         answered = frozenset(
             (number_of(one.target.snmp), one.target.port)
             for one in self._roster.answers(current.id)
+            if isinstance(one.target, SnmpTarget)
         )
         sweep = Sweep(
             plan,
@@ -244,4 +249,7 @@ def naming_typed(ceiling: Ceiling, wish: Wish, resolved: Mapping[str, Sequence[s
         )
         networks = [network for one in found for network in one.networks()]
         ceiling = ceiling.naming(networks, [target.port or wish.port])
+    for uri in ipp_uris(wish.site_targets):
+        addresses = [uri.host] if uri.is_address else resolved.get(uri.host, ())
+        ceiling = ceiling.naming_ipp(map(ip_network, addresses), uri.port)
     return ceiling

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 
 from services.solo.places import Places
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
+from shared.ipp_uri import IppUriError, ipp_uri_of, is_ipp_uri
 from shared.spans import Network
 from shared.targets import Addresses, HostName, TypedTarget, parse_targets
 
@@ -31,7 +32,14 @@ def naming(ceiling: Ceiling, entries: Sequence[str]) -> Ceiling:
 
     Raises: TypedWrongError.
     """
-    targets, faults = parse_targets(entries)
+    targets, faults = parse_targets(entry for entry in entries if not is_ipp_uri(entry))
+    for entry in filter(is_ipp_uri, entries):
+        try:
+            uri = ipp_uri_of(entry)
+        except IppUriError as error:
+            faults.append(f"an IPP printer: {error}")
+            continue
+        ceiling = ceiling.naming_ipp(_networks_of(uri.host, entry), uri.port)
     if faults:
         raise TypedWrongError("\n".join(faults))
     for target in targets:
@@ -43,8 +51,12 @@ def _networks(target: TypedTarget) -> Iterable[Network]:
     if isinstance(target, Addresses):
         return target.networks()
     assert isinstance(target, HostName)
+    return _networks_of(target.name, target.entry)
+
+
+def _networks_of(host: str, entry: str) -> list[Network]:
     try:
-        found = socket.getaddrinfo(target.name, None, type=socket.SOCK_DGRAM)
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
     except OSError as error:
-        raise TypedWrongError(f"{target.entry}: {error.strerror}") from None
+        raise TypedWrongError(f"{entry}: {error.strerror}") from None
     return [ip_network(str(address[0]).partition("%")[0]) for *_, address in found]

@@ -230,3 +230,41 @@ def test_the_longest_scope_that_a_hub_can_send_holds_the_agent_up_for_moments(en
 
     assert made.size + len(made.not_reached) >= 5000
     assert time.monotonic() - began < 10
+
+
+def test_a_printer_s_uri_is_read_by_ipp_in_searches_and_reads() -> None:
+    uris = ["ipp://10.0.0.7/ipp/print", "IPP://10.0.0.7/ipp/print", "ipps://hall/ipp"]
+    for kind in ("search", "read"):
+        made = plan({"hall": ["10.0.0.8"]}, kind=kind, targets=uris)
+
+        assert [one.ipp for one in made.ipp] == ["ipp://10.0.0.7/ipp/print", "ipps://hall/ipp"]
+        assert (made.size, made.not_reached) == (0, ())
+
+
+def test_a_printer_s_name_is_to_be_resolved_and_its_address_not() -> None:
+    assert Wish(targets=("ipp://hall/ipp", "ipp://10.0.0.7/", "ipp://:/")).names() == {"hall"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "target", "reason"),
+    [
+        ("ipp://10.0.0.7:9100/", "ipp://10.0.0.7:9100/", "outside what this site's ceiling allows"),
+        ("ipp://127.0.0.1/", "ipp://127.0.0.1/", "outside what this site's ceiling allows"),
+        ("ipp://hall/", "ipp://hall/", "the name cannot be resolved at this site"),
+        ("ipp://me:secret@10.0.0.7/", "an IPP printer", "users and passwords are not sent to"),
+    ],
+)
+def test_a_printer_s_uri_that_is_not_read_is_named(entry: str, target: str, reason: str) -> None:
+    made = plan(targets=[entry])
+
+    assert made.ipp == ()
+    [(named, why)] = missed(made).items()
+    assert named == target
+    assert why.startswith(reason)
+
+
+def test_a_printer_with_an_excluded_address_is_not_read() -> None:
+    targets = ["ipp://10.0.0.7/ipp/print", "ipp://hall/"]
+    made = plan({"hall": ["10.0.0.8"]}, targets=targets, exclusions=["10.0.0.7", "10.0.0.8"])
+
+    assert (made.ipp, made.not_reached) == ((), ())

@@ -27,6 +27,7 @@ from shared.messages import (
     MAX_ORDERS_A_PART,
     CredentialRange,
     DeviceFound,
+    IppTarget,
     Message,
     NotReached,
     RoundFinished,
@@ -163,6 +164,36 @@ async def test_a_search_gives_an_order_for_each_printing_device_and_names_all(si
     assert (end.asked, end.answered, end.not_printers) == (14, 3, 1)
     assert not end.interrupted
     assert site.roster.open_round() is None
+
+
+async def test_a_printer_that_was_added_as_ipp_has_an_order_and_no_datagram(site: Site) -> None:
+    bus = Bus()
+    begun = site.begin("read", site_targets=("ipp://127.9.4.7/ipp/print",))
+
+    await site.rounds(bus.publish).run(begun)
+
+    target = IppTarget(ipp="ipp://127.9.4.7/ipp/print")
+    [order] = bus.orders
+    assert (order.target, order.found_by, order.credential) == (target, "named", None)
+    [end] = bus.finished
+    assert [(one.order, one.target) for one in end.orders] == [(order.order, target)]
+    assert (end.asked, end.answered, end.packets, end.not_reached) == (0, 0, 0, [])
+    assert site.roster.known() == []
+
+
+async def test_a_printer_s_order_is_given_once_though_discovery_was_restarted(site: Site) -> None:
+    bus = Bus()
+    target = IppTarget(ipp="ipp://127.9.4.7/ipp/print")
+    begun = site.begin("read", site_targets=(target.ipp,))
+    site.roster.add_ipp(begun.id, target)
+    site.roster.order_published(begun.id, target)
+    site.restart()
+
+    await site.rounds(bus.publish).run(begun)
+
+    assert bus.orders == []
+    [end] = bus.finished
+    assert [one.target for one in end.orders] == [target]
 
 
 async def test_packets_and_bytes_are_those_on_the_wire(site: Site) -> None:
