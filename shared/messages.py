@@ -147,6 +147,8 @@ class DeviceIdentity(Part):
 class SupplyLevel(Part):
     index: Text  # the instance in prtMarkerSuppliesTable, "1.3"
     description: Text | None = None
+    part_number: Text | None = None
+    serial: Text | None = None  # of the cartridge
     type: Text | None = None
     colorant: Text | None = None
     level_percent: Annotated[float, Field(ge=0, le=100)] | None = None  # None: no share can be told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -161,7 +162,7 @@ def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
         varbind = rows.one(oid)
         if varbind is None and way.where_present:
             continue
-        count = _count(varbind)
+        count = _count_in_text(rows, oid, way.pattern) if way.pattern else _count(varbind)
         if count is None:
             meters.missing[name] = _why(oid, varbind)
             return False
@@ -244,6 +245,12 @@ def _count(varbind: Varbind | None) -> int | None:
     """A count as the device gives it; None for a negative code (-1, -2: not metered)."""
     value = integer(varbind)
     return value if value is not None and value >= 0 else None
+
+
+def _count_in_text(rows: Rows, oid: str, pattern: re.Pattern[str]) -> int | None:
+    said = pattern.search(rows.as_text(rows.one(oid)) or "")
+    digits = said.group(1) if said else ""
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else None
 
 
 def _why(oid: str, varbind: Varbind | None) -> str:

@@ -127,11 +127,12 @@ def next_plan(
 ) -> Plan | None:
     """How to ask next time for all of `rows`, which were read in full.
 
-    None where more rows may still come. Where the same device has had more of them before, as one
-    has that is not asleep, the plan of `before` stays.
+    None where more rows may still come, and of a device that must be walked each time. Where the
+    same device has had more of them before, as one has that is not asleep, the plan of `before`
+    stays.
     """
-    uptime = ticks(rows)
-    if uptime is not None and uptime < AWAKE:
+    uptime, quirks = ticks(rows), choice.profile.quirks
+    if (uptime is not None and uptime < AWAKE) or (quirks and quirks.stale):
         return None
     layout = _layout(rows, choice, manners)
     if before and before.had_more(layout, at) and before.is_of(rows, choice, device):

@@ -126,6 +126,7 @@ class MeterRow(_Strict):
     column: Column | None = None
     where: Annotated[list[Where], BeforeValidator(_several)] = []
     add: bool = False
+    pattern: re.Pattern[str] | None = None  # of a text: its group is the count
     unit: str | None = None
     unit_column: Column | None = None  # holds a PrtMarkerCounterUnitTC
     each_as: MeterName | None = None  # name of each row, where several count: NAME_INSTANCE
@@ -143,8 +144,10 @@ class MeterRow(_Strict):
             raise ValueError("where, add, unit_column and each_as go with column")
         if self.adds and (self.unit_column or self.each_as):
             raise ValueError("rows that are added have neither unit_column nor each_as")
-        if self.records and self.oid is None:
-            raise ValueError("records goes with oid")
+        if (self.records or self.pattern) and self.oid is None:
+            raise ValueError("records and pattern go with oid")
+        if self.pattern is not None and self.pattern.groups != 1:
+            raise ValueError("pattern needs one group, around the count")
         if self.where_present and self.sum is None:
             raise ValueError("where_present goes with sum")
         if self.unit and self.unit_column:
@@ -177,6 +180,7 @@ class Quirks(_Strict):
     """What such a device cannot take."""
 
     getbulk: bool = True
+    stale: bool = False  # its counters are of the last walk over their table
     max_varbinds: Annotated[int, Field(ge=1, le=100)] | None = None  # a request
     source: Source
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
@@ -45,7 +46,7 @@ def supply_levels(rows: Rows) -> list[SupplyLevel]:
 class _Lasting(NamedTuple):
     """What a supply says of itself that does not change while it is used up."""
 
-    description: str | None
+    named: Named
     type: str | None
     colorant: str | None
     max_capacity: int | None
@@ -60,7 +61,7 @@ def _lasting(charset: int | None, colorant: Varbind | None, *told: Varbind | Non
     type_code, unit_code = integer(type_), integer(unit)
     value = as_text(colorant, charset)
     return _Lasting(
-        description=as_text(description, charset),
+        named=named(as_text(description, charset)),
         type=None if type_code is None else SUPPLY_TYPES.get(type_code) or f"type {type_code}",
         colorant=value.lower() if value else None,
         max_capacity=integer(max_capacity),
@@ -73,7 +74,9 @@ def _lasting(charset: int | None, colorant: Varbind | None, *told: Varbind | Non
 def _supply(at: str, lasting: _Lasting, level: int | None) -> SupplyLevel:
     return SupplyLevel(
         index=at,
-        description=lasting.description,
+        description=lasting.named.description,
+        part_number=lasting.named.part_number,
+        serial=lasting.named.serial,
         type=lasting.type,
         colorant=lasting.colorant,
         level_percent=level_percent(level, lasting.max_capacity),
@@ -82,6 +85,34 @@ def _supply(at: str, lasting: _Lasting, level: int | None) -> SupplyLevel:
         unit=lasting.unit,
         state=state(level, lasting.max_capacity, receptacle=lasting.receptacle),
     )
+
+
+class Named(NamedTuple):
+    """A supply's name, and what its text holds besides."""
+
+    description: str | None
+    part_number: str | None = None
+    serial: str | None = None
+
+
+_PART_NUMBER = re.compile(r"[,;\s]\s*P/?N(?::\s*|\s+)(?P<is>[\w-]+)\s*(?=[,;]|$)")
+_SERIAL = re.compile(r"(?:[,;]\s*SN:?|[,;\s]\s*S/N:?)\s*(?P<is>[\w:-]+)\s*(?=[,;]|$)")
+
+
+def named(text: str | None) -> Named:
+    """Part and serial number taken out of a description that holds them, as PN and SN or S/N.
+
+    "Black Toner, PN 006R01509;SN48178080E0000481" is Xerox's, "Black Toner S/N:CRUM-…" Samsung's.
+    """
+    told: list[str | None] = []
+    for pattern in (_SERIAL, _PART_NUMBER):
+        found = pattern.search(text or "")
+        said = found["is"] if found else "unknown"
+        told.append(None if said.lower() == "unknown" else said)
+        if text and found:
+            text = text[: found.start()] + text[found.end() :]
+    serial, part_number = told
+    return Named((text or "").strip(" ,;") or None, part_number, serial)
 
 
 def level_percent(level: int | None, max_capacity: int | None) -> float | None:

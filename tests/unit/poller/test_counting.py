@@ -139,3 +139,19 @@ def test_the_row_behind_a_count_is_kept_and_of_the_others_four_kilobytes(tmp_pat
     assert {f"{AT}.5.2.150", f"{AT}.5.3.150"} <= set(many.varbinds)
     kept = json.dumps(many.model_dump(mode="json")["varbinds"], separators=(",", ":"))
     assert 3800 < len(kept) <= 4096
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("1920 INCHES, 4876 CENTIMETERS", 4876), ("4876", None), ("-1 CENTIMETERS", None), ("", None)],
+)
+def test_a_count_within_a_sentence_is_read_as_the_profile_says(
+    tmp_path: Path, text: str, count: int | None
+) -> None:
+    native = (
+        "native:\n  length_cm:\n    oid: {}.8.1.0\n    pattern: '{}'\n    source: one project\n"
+    )
+    known = profiles(tmp_path, native.format(AT, r"(?<![-\d.,])(\d+) CENTIMETERS"))
+    read = read_rows(by_oid(NORTHWIND, counter(LIFE, 5), octets(f"{AT}.8.1.0", text)), known)
+
+    assert read.native.get("length_cm") == count

@@ -73,3 +73,9 @@ def test_a_counter_that_comes_into_being_is_read() -> None:
 
     assert questions < cold
     assert after.decoded.meters.counts["fax"] == KYOCERA[FAX].value
+
+
+def test_a_device_whose_counters_are_stale_until_it_is_walked_is_always_read_in_full() -> None:
+    samsung = rows_of(WALKS / "samsung-colour-mfp.snmprec")
+
+    assert read(samsung)[0].plan is None

@@ -90,7 +90,7 @@ def test_a_row_without_a_source_is_refused_with_file_line_and_key() -> None:
         (
             "    oid: 1.3.6.1.4.1.32473.1.2.0",
             "    sum: [1.3.6, 1.3.7]\n    records: [1]",
-            "records goes with oid",
+            "records and pattern go with oid",
         ),
         ("title: Northwind", "title: [", "not YAML"),
     ],

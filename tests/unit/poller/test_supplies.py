@@ -11,7 +11,7 @@ from services.poller.mib import (
     SUPPLY_TYPE,
 )
 from services.poller.rows import Rows
-from services.poller.supplies import level_percent, state, supply_levels
+from services.poller.supplies import level_percent, named, state, supply_levels
 from shared.snmp.port import Varbind
 from tests.unit.poller.reading import integer, octets
 
@@ -104,3 +104,21 @@ def test_a_level_beyond_what_a_message_can_carry_is_none() -> None:
     rows.take_table({SUPPLY_LEVEL: {"1.1": Varbind(SUPPLY_LEVEL + ".1.1", "Counter64", 2**63)}})
 
     assert supply_levels(rows)[0].level is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Black Toner, PN 006R01509;SN48178080E0", ("Black Toner", "006R01509", "48178080E0")),
+        ("Fuser, PN unknown;SNunknown", ("Fuser", None, None)),
+        ("Black Toner S/N:CRUM-130109", ("Black Toner", None, "CRUM-130109")),
+        ("SNOW White Toner; PNG", ("SNOW White Toner; PNG", None, None)),
+        ("TK-8527K", ("TK-8527K", None, None)),
+        (";SN12", (None, None, "12")),
+        (None, (None, None, None)),
+    ],
+)
+def test_part_and_serial_number_are_taken_out_of_a_description(
+    text: str | None, told: tuple[str | None, ...]
+) -> None:
+    assert tuple(named(text)) == told
