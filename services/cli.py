@@ -24,6 +24,7 @@ COMMANDS = {
     "check": ("services.uploader.check_command", "try every step from here to the hub"),
     "report": ("services.reporter.command", "make, mail or list a customer's workbooks"),
     "explain": ("services.ingest.explain_command", "the varbinds behind every meter of a read"),
+    "profiles": ("services.solo.profiles_command", "list profiles; correct what a wrong one read"),
     "admin": ("services.ingest.command", "customers, sites, keys, recipients, schedules, backups"),
 }  # fmt: skip
 SERVICES = ("discovery", "poller", "uploader", "ingest", "reporter", "console")
