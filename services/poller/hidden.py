@@ -27,6 +27,8 @@ _QUAD = re.compile(r"[0-9.]+")
 _WORD = re.compile(r"[a-z0-9]+")
 _NUMBER = re.compile(r"[1-9][0-9]{5,9}")  # a serial that may stand in an INTEGER
 _MOST_INTEGER = 2**31
+_ORDINAL = re.compile(r"[0-9]{1,2}")
+_FEWEST_DIGITS = 6
 _BLANK = " \t\r\n\0"
 _FEWEST_ARCS = 5  # of a text in an index
 _FIRST_OWN_ARC = 7  # of a maker's OIDs, after its number
@@ -55,7 +57,8 @@ class Secrets:
         self.hidden: list[Hidden] = []
         self._dice = dice
         self._finder = Finder()
-        self._models = [lower(model) for model in models]
+        self._models = {lower(model.strip(_BLANK)) for model in models}
+        self._model_letters = ["".join(_WORD.findall(model)) for model in self._models]
         self._numbers: dict[str, int] = {}  # of the secrets, by how they are written
         self._addresses: dict[str, int] = {}
 
@@ -69,7 +72,10 @@ class Secrets:
             kind == SERIAL and (not serial_or_none(text, None, None) or lower(text) in self._models)
         ) or (kind == COMMUNITY and lower(text) == "public"):
             return
-        if any(map(str.isalnum, text)) and lower(text) not in self._numbers:
+        known = self._numbers.get(lower(text))
+        if known is not None and self.hidden[known].kind == NAME:  # a serial may be a name as well
+            self.hidden[known] = Hidden(kind, text)
+        elif known is None and any(map(str.isalnum, text)):
             self._numbers[lower(text)] = len(self.hidden)
             self.hidden.append(Hidden(kind, text))
         host = _HOST.match(text) if kind == URL else _FULL_NAME.fullmatch(text)
@@ -84,7 +90,7 @@ class Secrets:
             for number, hidden in by_length:
                 if not hidden.stand_in and (kinds is None or hidden.kind in kinds):
                     hidden.stand_in = maker.fresh(self._making(hidden, maker))
-                    if hidden.kind != NAME or self._is_telling(hidden.secret):
+                    if self._is_telling(hidden):
                         for form in forms(hidden.kind, hidden.secret, hidden.stand_in, number):
                             self._finder.add(form)
                     if hidden.kind == IP and ":" not in hidden.secret:
@@ -113,12 +119,16 @@ class Secrets:
             at = end
         return made + maker.letters(text[at:])
 
-    def _is_telling(self, name: str) -> bool:
-        words = _WORD.findall(lower(name))
-        models = ("".join(_WORD.findall(model)) for model in self._models)
-        return not _TRADE_WORDS.issuperset(words) and not any(
-            "".join(words) in model for model in models
-        )
+    def _is_telling(self, hidden: Hidden) -> bool:
+        """Whether it is looked for elsewhere: not what may be a count, or a word of a label."""
+        text = hidden.secret
+        if text.isdecimal() and len(text) < _FEWEST_DIGITS:
+            return False
+        if hidden.kind != NAME:
+            return True
+        words = _WORD.findall(lower(text))
+        own = [word for word in words if word not in _TRADE_WORDS and not _ORDINAL.fullmatch(word)]
+        return bool(own) and not any("".join(words) in model for model in self._model_letters)
 
     def whole(self, text: str) -> Replaced | None:
         """A value that is a secret, whatever it says; None where it was never noted."""

@@ -93,6 +93,7 @@ class PrivateRows:
     """What the standard and the profiles say of a row's place."""
 
     def __init__(self, profiles: Iterable[Profile]) -> None:
+        self.makes: list[str] = []
         self._named: set[str] = set()
         self._kinds = dict(_STANDARD)
         self._within: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
@@ -104,6 +105,8 @@ class PrivateRows:
                         self._within.setdefault(place, []).append((kind, row.pattern))
                     else:
                         self._kinds.setdefault(place, kind)
+            self.makes += profile.makes
+            self.makes += [match.make for match in profile.match if match.make]
             for pattern in (each for match in profile.match for each in match.sys_descr):
                 if "serial" in pattern.groupindex:
                     self._within.setdefault(SYS_DESCR, []).append((SERIAL, pattern))

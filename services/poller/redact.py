@@ -6,19 +6,32 @@ as octets, and as the arcs of an index. What stands in is drawn anew for each re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from random import Random
 from typing import NamedTuple
 
 from services.poller.hidden import Hidden, Secrets
 from services.poller.mib import HR_DEVICE_DESCR, SYS_OBJECT_ID
-from services.poller.private_rows import COMMUNITY, IP, MAC, NAME, PrivateRows, left_out
+from services.poller.private_rows import (
+    COMMUNITY,
+    IP,
+    MAC,
+    NAME,
+    SERIAL,
+    PrivateRows,
+    left_out,
+)
 from services.poller.private_words import is_address, told_by_form
 from services.poller.text import mac_or_none
 from shared.snmp.oids import order
 from shared.snmp.port import Varbind
 
-_WHOLE = {NAME, COMMUNITY}  # replaced where they are expected, whatever they say
+_WHOLE = {NAME, SERIAL, COMMUNITY}  # replaced where they are expected, whatever they say
+_MODEL = re.compile(r"(?:MFG|MANUFACTURER|MDL|MODEL|DES):([^;]{3,80})")  # of an IEEE 1284 ID
+_MOST_MODELS = 100
+_PRINTABLE = re.compile(r"[!-~][ -~]{2,}")
 
 
 class Redacted(NamedTuple):
@@ -34,7 +47,7 @@ def redact(
 ) -> Redacted:
     """`said` are secrets that are known before, kind and text: how the device was asked."""
     kept = [row for row in rows if left_out(row.oid) is None]
-    secrets = Secrets(dice, [text_of(row) for row in kept if row.oid.startswith(HR_DEVICE_DESCR)])
+    secrets = Secrets(dice, [*places.makes, *islice(_models(kept), _MOST_MODELS)])
     for kind, text in (*said, *(each for row in kept for each in _told_by(row, places))):
         secrets.note(kind, text)
     secrets.settle()
@@ -48,6 +61,15 @@ def text_of(row: Varbind) -> str:
     return row.value.decode("latin-1") if isinstance(row.value, bytes) else ""
 
 
+def _models(rows: Iterable[Varbind]) -> Iterator[str]:
+    """What the device calls itself."""
+    for row in rows:
+        if row.oid.startswith(f"{HR_DEVICE_DESCR}."):
+            yield text_of(row)
+        else:
+            yield from _MODEL.findall(text_of(row))
+
+
 def _told_by(row: Varbind, places: PrivateRows) -> Iterator[tuple[str, str]]:
     if row.type == "IpAddress" and isinstance(row.value, str) and is_address(row.value):
         yield IP, row.value
@@ -55,11 +77,14 @@ def _told_by(row: Varbind, places: PrivateRows) -> Iterator[tuple[str, str]]:
         return
     text = text_of(row)
     kind = places.kind(row.oid)
-    if kind == MAC or not text.isprintable():
-        mac = mac_or_none(row.value)
-        if mac and (kind == MAC or any(row.value[:3])):  # six octets that begin with 0 may count
-            yield MAC, mac
-    elif kind:
+    mac = mac_or_none(row.value)
+    named = places.is_named(row.oid)
+    # six octets that begin with 0, or that a profile reads, may be a count
+    if mac and (kind == MAC or (any(row.value[:3]) and not text.isprintable() and not named)):
+        yield MAC, mac
+    elif kind == SERIAL:
+        yield from ((SERIAL, run) for run in _PRINTABLE.findall(text))
+    elif kind and kind != MAC:
         yield kind, text
     yield from places.within(row.oid, text)
     yield from told_by_form(text)

@@ -113,6 +113,54 @@ def test_what_the_owner_types_is_replaced_whatever_it_says() -> None:
     assert location.decode()[-6:-4] == ", "
 
 
+@pytest.mark.parametrize("text", ["Straße 7", "Büro\n3. Stock", "Köln\0", "営業部 2"])
+def test_what_the_owner_types_may_be_in_any_script(text: str) -> None:
+    now = redacted(octets("1.3.6.1.2.1.1.6.0", text))["1.3.6.1.2.1.1.6.0"].value
+
+    assert isinstance(now, bytes)
+    assert len(now) == len(text.encode())
+    assert now.decode()
+    assert not {word for word in re.findall(r"\w{2,}", text) if word in now.decode()}
+
+
+def test_a_serial_that_is_the_name_too_is_replaced_in_the_model_as_well() -> None:
+    model = octets(MODEL.oid, "Northwind LP-2400 VNB3K12345 1.07")
+
+    now = redacted(
+        model, octets("1.3.6.1.2.1.1.5.0", "VNB3K12345"), octets(SERIAL_ROW, "VNB3K12345")
+    )
+
+    said = now[MODEL.oid].value
+    assert isinstance(said, bytes)
+    assert said.startswith(b"Northwind LP-2400 ")
+    assert b"VNB3K12345" not in said
+    assert now[SERIAL_ROW].value == now["1.3.6.1.2.1.1.5.0"].value
+
+
+def test_a_serial_between_other_octets_is_found_elsewhere() -> None:
+    now = redacted(
+        octets(SERIAL_ROW, b"\x01\x15VNB3K12345\x00"), octets(f"{MAKER}.1.0", "vnb3k12345")
+    )
+
+    fresh = now[SERIAL_ROW].value
+    assert isinstance(fresh, bytes)
+    assert fresh[:2] + fresh[-1:] == b"\x01\x15\x00"
+    assert now[f"{MAKER}.1.0"].value == fresh[2:-1].lower()
+
+
+def test_a_short_number_of_the_owners_leaves_counts_in_texts_alone() -> None:
+    tags = (octets("1.3.6.1.2.1.47.1.1.1.1.15.1", "48213"), octets(SERIAL_ROW, "48213"))
+
+    assert after("48213 INCHES", *tags) == b"48213 INCHES"
+    assert redacted(*tags)[SERIAL_ROW].value != b"48213"
+
+
+def test_a_make_that_is_the_name_too_stays_where_it_is_the_make() -> None:
+    brother = octets("1.3.6.1.2.1.1.5.0", "Brother")
+
+    assert after("MFG:Brother;MDL:HL-1;", brother) == b"MFG:Brother;MDL:HL-1;"
+
+
 def test_a_name_is_replaced_elsewhere_as_well_but_not_where_it_is_a_word_of_the_trade() -> None:
     said = octets(f"{MAKER}.1.0", "Hello ACME-PRN-7.")
     assert b"PRN-" not in after("Hello ACME-PRN-7.", octets("1.3.6.1.2.1.1.5.0", "acme-prn-7"))
