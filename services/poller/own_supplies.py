@@ -13,10 +13,11 @@ from services.poller.mib import SUPPLY_TYPES
 from services.poller.profile import Profile, SupplyRow
 from services.poller.records import number, records_in
 from services.poller.rows import Rows, integer
-from services.poller.supplies import MAX_SUPPLIES, level_percent, state
+from services.poller.supplies import MAX_SUPPLIES, Named, level_percent, named, state
 from shared.messages import SupplyLevel
 
 _FAMILIES = {"tonerCartridge": "toner", "inkCartridge": "ink"}
+_LEVEL = ("level_percent", "level", "max_capacity", "unit", "state")
 _ANY = {None, "other", "unknown"}  # may be a supply of any type
 
 
@@ -59,12 +60,12 @@ def _of_table(rows: Rows, row: SupplyRow, column: str) -> Iterator[SupplyLevel]:
     for at, cell in rows.column(column).items():
         descriptions = (rows.text(each, at) for each in row.descriptions)
         code = rows.integer(row.types, at) if row.types else None
-        named = _Named(
+        supply = _Supply(
             place=cell.oid,
-            description=next(filter(None, descriptions), None),
+            named=named(next(filter(None, descriptions), None)),
             type=None if code is None else SUPPLY_TYPES.get(code, f"type {code}"),
         )
-        yield _measured(named, integer(cell), row.max_capacity, row.unit)
+        yield _measured(supply, integer(cell), row.max_capacity, row.unit)
 
 
 def _records(rows: Rows, row: SupplyRow) -> Iterator[tuple[int, bytes]]:
@@ -75,40 +76,44 @@ def _records(rows: Rows, row: SupplyRow) -> Iterator[tuple[int, bytes]]:
 
 
 def _of_record(row: SupplyRow, tag: int, value: bytes) -> SupplyLevel:
-    supply = row.records[tag]
+    what = row.records[tag]
     place = f"{row.oid} record {tag:02x}"
-    named = _Named(place, supply.description, supply.type, supply.colorant)
+    supply = _Supply(place, Named(what.description), what.type, what.colorant)
     if row.words:
         code = number(value)
         word = None if code is None else row.words.get(code, f"status {code}")
-        return _measured(named, None, None, None, word)
+        return _measured(supply, None, None, None, word)
     if len(value) == 2:
-        return _measured(named, value[0], value[1], None)
+        return _measured(supply, value[0], value[1], None)
     level = number(value) if len(value) == 4 else None  # nobody has told what one octet says
-    return _measured(named, level, row.max_capacity, row.unit)
+    return _measured(supply, level, row.max_capacity, row.unit)
 
 
-class _Named(NamedTuple):
+class _Supply(NamedTuple):
+    """A supply but for its level."""
+
     place: str
-    description: str | None
+    named: Named
     type: str | None
     colorant: str | None = None
 
 
 @lru_cache(maxsize=4096)  # most levels are what they were at the last read
 def _measured(
-    named: _Named,
+    supply: _Supply,
     level: int | None,
     max_capacity: int | None,
     unit: str | None,
     word: str | None = None,
 ) -> SupplyLevel:
-    receptacle = (named.type or "").startswith("waste")
+    receptacle = (supply.type or "").startswith("waste")
     return SupplyLevel(
-        index=named.place,
-        description=named.description,
-        type=named.type,
-        colorant=named.colorant,
+        index=supply.place,
+        description=supply.named.description,
+        part_number=supply.named.part_number,
+        serial=supply.named.serial,
+        type=supply.type,
+        colorant=supply.colorant,
         level_percent=level_percent(level, max_capacity),
         level=level,
         max_capacity=max_capacity,
@@ -126,8 +131,7 @@ def _completed(
     alike = [each for each in own if _is_alike(each, supply) and each.level_percent is not None]
     if len(alike) != 1 or sum(_is_alike(alike[0], each) for each in standard) != 1:
         return supply
-    kept = {name: getattr(supply, name) for name in ("index", "description", "type", "colorant")}
-    return alike[0].model_copy(update=kept)
+    return supply.model_copy(update={name: getattr(alike[0], name) for name in _LEVEL})
 
 
 def _is_alike(own: SupplyLevel, supply: SupplyLevel) -> bool:

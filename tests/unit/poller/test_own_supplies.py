@@ -118,9 +118,12 @@ def test_a_share_that_the_standard_table_tells_stands() -> None:
 
 
 def test_where_the_standard_table_says_only_that_some_is_left_the_own_level_stands() -> None:
-    [supply] = brother(record(0x6F, 7700) + b"\xff", standard=[toner("1.1", colorant="black")])
+    standard = [toner("1.1", colorant="black", part_number="TN-9", serial="NW-7")]
+
+    [supply] = brother(record(0x6F, 7700) + b"\xff", standard=standard)
 
     assert told([supply]) == [("Toner 1.1", 77.0, None)]
+    assert (supply.part_number, supply.serial) == ("TN-9", "NW-7")
     assert (supply.index, supply.level, supply.max_capacity) == ("1.1", 7700, 10_000)
 
 
@@ -157,12 +160,13 @@ def test_a_makers_table_tells_a_box_that_the_standard_table_lacks() -> None:
     inks = [SupplyLevel(index="1.1", type="ink", level_percent=28.0)]
 
     ink_again: list[Cell] = [(2, "1.1", 28), (21, "1.1", 6)]
-    only_here: list[Cell] = [(2, "1.5", 0), (5, "1.5", "Box"), (21, "1.5", 8)]
+    only_here: list[Cell] = [(2, "1.5", 0), (5, "1.5", "Box, PN T95"), (21, "1.5", 8)]
 
     [ink, box] = epson(*ink_again, *only_here, standard=inks)
 
     assert ink == inks[0]
-    assert (box.description, box.type, box.state) == ("Box", "wasteInk", "full")
+    assert (box.description, box.part_number) == ("Box", "T95")
+    assert (box.type, box.state) == ("wasteInk", "full")
     assert box.index == f"{INK}.2.1.5"
 
 
