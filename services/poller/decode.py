@@ -71,11 +71,11 @@ def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) 
     device, told_by = identity(rows, choice, profiles, address, index)
     meters = read_meters(rows, choice.profile)
     native = read_native(rows, choice.profile)
-    basis, large_counts = _counting(meters, choice.profile)
+    basis, large_counts = counting(meters, choice.profile)
     return Decoded(
         device=device,
         meters=meters,
-        no_meters_because=None if meters.counts else _no_meters(meters),
+        no_meters_because=None if meters.counts else why_no_meters(meters),
         varbinds=_kept(rows, choice.profile, told_by, _used(meters, native)),
         supplies=with_own_supplies(supply_levels(rows), rows, choice.profile, device.model),
         status=device_status(rows, index),
@@ -90,7 +90,7 @@ def _used(*read: Meters) -> set[str]:
     return {oid for meters in read for oids in meters.sources.values() for oid in oids}
 
 
-def _counting(
+def counting(
     meters: Meters, profile: Profile
 ) -> tuple[Literal["life", "equivalent"] | None, Literal[1, 2] | None]:
     """Basis and what a large sheet adds: of the row that gave the total, else of the profile."""
@@ -103,7 +103,7 @@ def _counting(
     )
 
 
-def _no_meters(meters: Meters) -> str:
+def why_no_meters(meters: Meters) -> str:
     if not meters.missing:
         return "its profile names no meters"
     name = "total" if "total" in meters.missing else next(iter(meters.missing))
@@ -326,7 +326,7 @@ def _kept(
                 (behind if at in taken else beside).append(cell)
     kept: dict[str, tuple[str, int | str | None]] = {}
     _keep(kept, behind, MAX_KEPT_BEHIND)
-    _keep(kept, beside, MAX_KEPT - _octets(kept))
+    _keep(kept, beside, MAX_KEPT - octets_kept(kept))
     return kept
 
 
@@ -337,12 +337,12 @@ def _keep(
         value = raw(varbind) if varbind else None
         if varbind is None or value is None or varbind.oid in kept:
             continue
-        room -= _octets({varbind.oid: value})
+        room -= octets_kept({varbind.oid: value})
         if room < 0 or len(kept) >= MAX_VARBINDS:
             break
         kept[varbind.oid] = value
 
 
-def _octets(kept: Mapping[str, tuple[str, int | str | None]]) -> int:
-    """Of JSON."""
+def octets_kept(kept: Mapping[str, tuple[str, int | str | None]]) -> int:
+    """Of a read's varbinds in JSON."""
     return sum(len(oid) + len(kind) + len(str(value)) + 11 for oid, (kind, value) in kept.items())

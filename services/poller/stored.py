@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple
 
-from services.poller.decode import MAX_VARBINDS, Meters, _counting, _no_meters, read_meters
+from services.poller.decode import (
+    MAX_KEPT,
+    MAX_VARBINDS,
+    Meters,
+    counting,
+    octets_kept,
+    read_meters,
+    why_no_meters,
+)
 from services.poller.profile import MeterRow, Profile
 from services.poller.recognise import Profiles
 from services.poller.rows import COUNT_TYPES, Rows
 from shared.messages import MeterRead
 from shared.snmp.port import Value, Varbind
 
-# of varbinds in JSON; a read that holds more may have had no room for another row
-_MAY_BE_CUT = 3500
+_LARGE = 512  # octets of a row in JSON: with less room than that one may have been left out
 
 
 class Replayed(NamedTuple):
@@ -43,39 +50,80 @@ def profile_now(read: MeterRead, profiles: Profiles) -> Profile | None:
     return choice.profile if choice.recognised else own
 
 
-def replay(read: MeterRead, profile: Profile, was: Profile | None) -> Replayed:
-    """
-    Args:
-        was: the profile that the read was made with, which says what was asked for; None where it
-            is not there any more: then only what was kept is known, and no table is known whole.
-    """
-    kept = _Kept(read, was)
-    rows = kept.rows(profile)
-    known: dict[str, list[MeterRow]] = {}
-    unknown: dict[str, str] = {}
-    for name, ways in profile.meters.items():
-        known[name] = []
-        for way in ways:
-            lacking = next(kept.lacking(way), None)
-            if lacking is not None:
-                unknown[name] = lacking
-            # a sum of what is present shows by its check whether all of it is there
-            if lacking is not None and not way.where_present:
-                break
-            known[name].append(way)
-    meters = read_meters(rows, profile.model_copy(update={"meters": known}))
-    not_read = {name: row for name, row in unknown.items() if name not in meters.counts}
-    for check in profile.checks:
-        together = [check.whole, *check.parts]
-        row = next((not_read[name] for name in together if name in not_read), None)
-        if row is not None:
-            absent = (name for name in check.parts if name in meters.missing)
-            not_read |= {name: row for name in absent if name not in not_read}
-    no_meters = None if meters.counts else _no_meters(meters)
-    if no_meters and not_read:
-        name, row = next(iter(not_read.items()))
-        no_meters = f"no {name}: the row {row} was not kept"
-    return Replayed(meters, not_read, no_meters, *_counting(meters, profile))
+class Replay:
+    """Reads of one profile through another."""
+
+    def __init__(self, profile: Profile, was: Profile | None) -> None:
+        """
+        Args:
+            was: the profile that the reads were made with, which says what was asked for; None
+                where it is not there any more: then only what was kept is known, and no table is
+                known whole.
+        """
+        self._profile = profile
+        rows = was.counter_rows if was is not None else []
+        self._asked = frozenset(oid for row in rows for oid in row.oids)
+        self._walked = frozenset(column for row in rows for column in row.columns)
+        before = was.meters if was is not None else {}
+        self._unchanged = frozenset(
+            name
+            for name, ways in profile.meters.items()
+            if _unsourced(ways) == _unsourced(before.get(name, []))
+        )
+
+    def of(self, read: MeterRead) -> Replayed:
+        kept = _Kept(read, self._asked, self._walked)
+        rows = kept.rows(self._profile)
+        known, unknown = self._known(kept, self._as_before(read, rows))
+        meters = read_meters(rows, self._profile.model_copy(update={"meters": known}))
+        not_read = {name: row for name, row in unknown.items() if name not in meters.counts}
+        for check in self._profile.checks:
+            together = [check.whole, *check.parts]
+            row = next((not_read[name] for name in together if name in not_read), None)
+            if row is not None:
+                absent = (name for name in check.parts if name in meters.missing)
+                not_read |= {name: row for name in absent if name not in not_read}
+        no_meters = None if meters.counts else why_no_meters(meters)
+        if no_meters and not_read:
+            name, row = next(iter(not_read.items()))
+            no_meters = f"no {name}: the row {row} was not kept"
+        return Replayed(meters, not_read, no_meters, *counting(meters, self._profile))
+
+    def _known(
+        self, kept: _Kept, as_before: frozenset[str]
+    ) -> tuple[dict[str, list[MeterRow]], dict[str, str]]:
+        """The ways to each meter as far as they can be gone, and the row that is lacking then."""
+        known: dict[str, list[MeterRow]] = {}
+        unknown: dict[str, str] = {}
+        for name, ways in self._profile.meters.items():
+            known[name] = []
+            for way in ways:
+                lacking = None if name in as_before else next(kept.lacking(way), None)
+                if lacking is not None:
+                    unknown[name] = lacking
+                # a sum of what is present shows by its check whether all of it is there
+                if lacking is not None and not way.where_present:
+                    break
+                known[name].append(way)
+        return known, unknown
+
+    def _as_before(self, read: MeterRead, rows: Rows) -> frozenset[str]:
+        """Meters that come out as they did, by the same ways: the read keeps all behind a count,
+        even where other rows found no room."""
+        if not self._unchanged:
+            return self._unchanged
+        ways = {name: self._profile.meters[name] for name in self._unchanged}
+        again = read_meters(rows, self._profile.model_copy(update={"meters": ways, "checks": []}))
+        return frozenset(
+            name
+            for name in self._unchanged & again.counts.keys()
+            if again.counts[name] == read.meters.get(name)
+            and again.sources[name] == read.sources.get(name)
+        )
+
+
+def _unsourced(ways: Iterable[MeterRow]) -> list[dict[str, Any]]:
+    return [way.model_dump(exclude={"source"}) for way in ways]
 
 
 def meters_digest(profile: Profile) -> str:
@@ -97,12 +145,12 @@ def _without_source(said: object) -> object:
 class _Kept:
     """The varbinds of a read, and which rows are known to be absent."""
 
-    def __init__(self, read: MeterRead, was: Profile | None) -> None:
+    def __init__(self, read: MeterRead, asked: frozenset[str], walked: frozenset[str]) -> None:
         varbinds = (_varbind(oid, *kept) for oid, kept in read.varbinds.items())
         self._varbinds = {varbind.oid: varbind for varbind in varbinds if varbind}
-        ways = was.counter_rows if was is not None and self._whole(read) else []
-        self._asked = {oid for way in ways for oid in way.oids}
-        self._walked = {column for way in ways for column in way.columns}
+        whole = self._whole(read)
+        self._asked = asked if whole else frozenset()
+        self._walked = walked if whole else frozenset()
 
     def rows(self, profile: Profile) -> Rows:
         """All of it as single instances, and the cells of the profile's tables as columns too."""
@@ -133,14 +181,9 @@ class _Kept:
         return (
             used <= self._varbinds.keys()
             and len(read.varbinds) < MAX_VARBINDS
-            and _octets(read) < _MAY_BE_CUT
+            and octets_kept(read.varbinds) < MAX_KEPT - _LARGE
             and not any(note.startswith("not read") for note in read.notes)
         )
-
-
-def _octets(read: MeterRead) -> int:
-    rows = read.varbinds.items()
-    return sum(len(oid) + len(kind) + len(str(value)) + 10 for oid, (kind, value) in rows)
 
 
 def _plain(label: Value) -> bool:

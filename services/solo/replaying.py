@@ -11,7 +11,7 @@ from uuid import uuid5
 
 from services.poller.profile import Profile, ProfileError, load_profiles
 from services.poller.recognise import Profiles
-from services.poller.stored import Replayed, meters_digest, profile_now, replay
+from services.poller.stored import Replay, Replayed, meters_digest, profile_now
 from shared.messages import MeterRead, usual_unit
 from shared.store.corrections import Correction, KeptRead, SiteOfCustomer
 
@@ -28,6 +28,7 @@ class Changed:
     known: Mapping[str, Profile]  # by label, as reads were made with them
     digests: Mapping[str, str]  # of `profiles`, by name
     unclear: Collection[str]  # labels that two unlike profiles have
+    _replays: dict[tuple[str, str], Replay] = field(default_factory=dict)
 
     def of(self, read: MeterRead, in_force: str) -> Profile | None:
         """The profile that a read is replayed through; None where it is left alone.
@@ -43,6 +44,15 @@ class Changed:
         if profile.label in self.unclear:
             raise ProfileError(f"two profiles are {profile.label}: raise the version of one")
         return profile
+
+    def replay(self, profile: Profile, was: str) -> Replay:
+        """Of reads that a profile of the label `was` made. Labels are the sites': they have an end
+        here."""
+        known = self.known.get(was)
+        pair = profile.profile, was if known else ""
+        if pair not in self._replays:
+            self._replays[pair] = Replay(profile, known)
+        return self._replays[pair]
 
 
 def changed_profiles(names: Sequence[str], folder: Path | None, earlier: Sequence[Path]) -> Changed:
@@ -98,11 +108,10 @@ class Difference(NamedTuple):
     @property
     def lost(self) -> list[str]:
         """Meters that are in force and would be absent, because a row was not kept."""
-        return [
-            name
-            for name in self.replayed.not_read
-            if name in self.in_force.meters and name not in self.replayed.meters.counts
-        ]
+        not_read, known = self.replayed.not_read, self.profile.meters
+        gone = self.in_force.meters.keys() - self.replayed.meters.counts.keys()
+        # a table whose rows are meters of their own may not have been kept
+        return sorted(name for name in gone if name in not_read or (not_read and name not in known))
 
     def meters(self) -> Iterator[tuple[str, int | None, int | None]]:
         """Name, count in force and count replayed, of meters whose count, unit or row differs."""
@@ -146,7 +155,7 @@ def difference(kept: KeptRead, changed: Changed) -> Difference | None:
     profile = changed.of(read, kept.correction.profile if kept.correction else read.profile)
     if profile is None:
         return None
-    replayed = replay(read, profile, changed.known.get(read.profile))
+    replayed = changed.replay(profile, read.profile).of(read)
     return Difference(kept, read, profile, changed.digests[profile.profile], replayed)
 
 

@@ -12,7 +12,7 @@ from services.poller.decode import NotReadableError
 from services.poller.mib import SYS_OBJECT_ID
 from services.poller.profile import Profile
 from services.poller.recognise import Profiles
-from services.poller.stored import Replayed, meters_digest, profile_now, replay
+from services.poller.stored import Replay, Replayed, meters_digest, profile_now
 from shared.messages import DeviceIdentity, MeterRead
 from shared.snmp.port import Varbind
 from tests.unit.poller.reading import PROFILES, by_oid, counter, octets, read_rows
@@ -52,6 +52,10 @@ def profiles(own: Profile) -> Profiles:
 def read_by(own: Profile, *varbinds: Varbind) -> MeterRead:
     told = Varbind(SYS_OBJECT_ID, "ObjectIdentifier", f"{OWN}.1")
     return read_rows(by_oid(told, *varbinds), profiles(own))
+
+
+def replay(read: MeterRead, now: Profile, was: Profile | None) -> Replayed:
+    return Replay(now, was).of(read)
 
 
 def said(replayed: Replayed) -> tuple[Mapping[str, int], Mapping[str, str]]:
@@ -145,11 +149,38 @@ def test_a_label_tells_only_what_it_says_in_any_character_set(
     label: bytes, count: int | None
 ) -> None:
     wanted = label.decode("latin-1") if count is None else label.decode()
-    where = {"column": f"{OWN}.5.2", "equals": wanted}
-    own = profile(total={"column": f"{OWN}.5.3", "where": where})
-    read = read_by(own, octets(f"{OWN}.5.2.1", label), counter(f"{OWN}.5.3.1", 500))
+    row = {"column": f"{OWN}.5.3", "where": {"column": f"{OWN}.5.2", "equals": wanted}}
+    was, now = profile(total=row), profile(2, print=row)
+    read = read_by(was, octets(f"{OWN}.5.2.1", label), counter(f"{OWN}.5.3.1", 500))
 
-    assert replay(read, own, own).meters.counts.get("total") == count
+    assert replay(read, now, was).meters.counts.get("print") == count
+
+
+def test_a_meter_whose_ways_are_the_same_stays_where_other_rows_had_no_room() -> None:
+    """The read keeps all behind a count; another row might have made one of the others."""
+    label, count = f"{OWN}.5.2", f"{OWN}.5.3"
+    rows = {name: {"column": count, "where": {"column": label, "equals": name}} for name in "ab"}
+    was, now = profile(total=rows["a"]), profile(2, total=rows["a"], print=rows["b"])
+    many = [octets(f"{label}.{n}", "x" * 99) for n in range(2, 60)]
+    read = read_by(was, octets(f"{label}.1", "a"), counter(f"{count}.1", 500), *many)
+
+    assert said(replay(read, now, was)) == ({"total": 500}, {"print": label})
+    assert said(replay(read, now, None))[0] == {}
+
+
+def test_a_row_that_was_one_of_several_is_not_the_only_one_where_the_others_had_no_room() -> None:
+    """Both rows of the table count, so the total was another way; of them only one was kept."""
+    table = {"column": f"{OWN}.5"}
+    own = profile(total=[table, A])
+    read = read_by(own, counter(A, 500), counter(f"{OWN}.5.1", 7), counter(f"{OWN}.5.2", 8))
+    del read.varbinds[f"{OWN}.5.2"]
+    full = {f"{OWN}.9.{n}": KEPT for n in range(80)}
+    read = read.model_copy(update={"varbinds": {**read.varbinds, **full}})
+
+    assert (read.meters, said(replay(read, own, own))) == (
+        {"total": 500},
+        ({}, {"total": f"{OWN}.5"}),
+    )
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,15 @@ def test_a_maker_that_has_a_profile_now_loses_what_its_rows_would_have_said(
     )
 
 
+def test_rows_that_were_meters_of_their_own_are_lost_too(was: Path, changed: Changed) -> None:
+    read = read_of(profiles_in(None), 1, AT, COUNTERS)
+    each = {"meters": {"life_count_1_1": 1200, "life_count_1_2": 100}}
+
+    found = differing(kept(read.model_copy(update=each)), changed)
+
+    assert found.lost == ["life_count_1_1", "life_count_1_2"]
+
+
 def test_a_device_is_told_by_its_first_and_last_read(was: Path, changed: Changed) -> None:
     found, known = Differences(), profiles_in(was)
     for days in range(5):
