@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -26,7 +26,7 @@ from services.poller.ipp_wire import (
     question,
 )
 from services.poller.settings import SettingError
-from services.poller.text import decode_text
+from services.poller.text import clean, decode_text
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.ipp_uri import IppUri
 
@@ -67,20 +67,37 @@ class IppAnswer(NamedTuple):
     attributes: Attributes
 
 
-class IppClient:
-    """Asks one printer at a time as often as it is called."""
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
-    def __init__(self, ceiling: Ceiling, *, read_s: float, ca_file: Path | None = None) -> None:
+
+async def resolve(host: str) -> Sequence[str]:
+    """The addresses of a name, in the system's order. Raises: OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class IppClient:
+    """One question to one printer a call, each on a connection of its own."""
+
+    def __init__(
+        self,
+        ceiling: Ceiling,
+        *,
+        read_s: float,
+        ca_file: Path | None = None,
+        resolve: Resolve = resolve,
+    ) -> None:
         """Args: ca_file: PEM of the authorities that printers' certificates are checked against;
         None: they are not checked.
 
         Raises: SettingError.
         """
+        self._resolve = resolve
         self._ceiling = ceiling.of_ipp
         self._read_s = read_s
         self._transport = httpx.AsyncHTTPTransport(
             verify=_trust(ca_file),
-            trust_env=False,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
 
@@ -104,13 +121,24 @@ class IppClient:
         asking = _Asking(self._transport, self._ceiling, uri, wanted)
         try:
             async with asyncio.timeout(self._read_s):
-                return await asking.ask()
+                return await asking.ask(await self._addresses(uri))
         except TimeoutError:
             if asking.heard:
                 raise NotReadableError(
                     f"{uri}: broke off: not all of its answer came in {self._read_s:g} s"
                 ) from None
             raise IppNoAnswerError(f"{uri}: no IPP answer in {self._read_s:g} s") from None
+
+    async def _addresses(self, uri: IppUri) -> Sequence[str]:
+        """Those that the ceiling allows. Raises: OutsideCeilingError, IppNoAnswerError."""
+        try:
+            addresses = await self._resolve(uri.host)
+        except (OSError, UnicodeError):
+            raise IppNoAnswerError(f"{uri}: the name cannot be resolved at this site") from None
+        allowed = [one for one in addresses if not self._ceiling.refusal(one, uri.port)]
+        if not allowed:
+            raise OutsideCeilingError(self._ceiling.refusal(addresses[0], uri.port))
+        return allowed[:_MOST_ADDRESSES]
 
 
 class _Asking:
@@ -129,8 +157,7 @@ class _Asking:
         self._wanted = wanted
         self.heard = False  # whether an HTTP answer began
 
-    async def ask(self) -> IppAnswer:
-        addresses = await self._addresses()
+    async def ask(self, addresses: Sequence[str]) -> IppAnswer:
         refusals: list[NotReadableError] = []
         for path in _paths(self._uri.path):
             try:
@@ -145,19 +172,6 @@ class _Asking:
         if not answer.attributes:
             raise NotAPrinterError(f"{self._uri}: it answers IPP and names no printer")
         return answer.attributes
-
-    async def _addresses(self) -> list[str]:
-        """Those that the ceiling allows, in the resolver's order."""
-        uri, loop = self._uri, asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise IppNoAnswerError(f"{uri}: the name cannot be resolved at this site") from None
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        allowed = [one for one in addresses if not self._ceiling.refusal(one, uri.port)]
-        if not allowed:
-            raise OutsideCeilingError(self._ceiling.refusal(addresses[0], uri.port))
-        return allowed[:_MOST_ADDRESSES]
 
     async def _ask_any(self, addresses: Sequence[str], uri: IppUri) -> tuple[str, Answer]:
         """The answer of the first address that takes the connection."""
@@ -227,7 +241,7 @@ class _Asking:
 def _paths(typed: str) -> Sequence[str]:
     """Where the printer may be; older ones are not at /ipp/print."""
     if typed in ("", "/"):
-        return ("/ipp/print", "/ipp", "/")
+        return ("/ipp/print", "/ipp", "/ipp/printer", "/")
     if typed.endswith("/print"):
         return (typed, typed.removesuffix("/print") or "/")
     return (typed,)
@@ -236,7 +250,7 @@ def _paths(typed: str) -> Sequence[str]:
 def _check(response: httpx.Response, uri: IppUri) -> None:
     """Raises: NotReadableError, NotAPrinterError."""
     status = response.status_code
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    kind = clean(response.headers.get("Content-Type", "").partition(";")[0].lower())
     if status == 200 and kind == "application/ipp":
         return
     fault = f"{uri}: it answers HTTP {status}"
@@ -247,7 +261,7 @@ def _check(response: httpx.Response, uri: IppUri) -> None:
     if status in (404, 405):
         raise _NoIppHereError(f"{fault}: no IPP printer is at this path")
     if 300 <= status < 400:
-        to = decode_text(response.headers.get("Location", "").encode()) or "nowhere"
+        to = clean(response.headers.get("Location", "")) or "nowhere"
         raise NotReadableError(f"{fault}: it sends on to {to}, and is not followed; try that")
     raise NotAPrinterError(f"{fault} with {kind or 'no type'}, which is no IPP")
 

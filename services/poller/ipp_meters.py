@@ -130,7 +130,7 @@ def _add_colors(meters: Meters, values: Mapping[str, Value]) -> None:
     elif len({(one.mono, one.color) for one in ways}) != 1:
         said = ", ".join(f"{name} {count}" for name, count in known.items())
         of = f"{TOTAL} {total}" if total is not None else "no total"
-        _leave_out(meters, f"{said} of {of} can not be understood in one way")
+        _leave_out(meters, f"{said} of {of} cannot be understood in one way")
     else:
         _put(meters, ways.pop(), known)
 

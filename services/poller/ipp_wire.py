@@ -17,14 +17,15 @@ _BEGIN_COLLECTION = 0x34
 _END_COLLECTION = 0x37
 _MEMBER_NAME = 0x4A
 _MAX_DEPTH = 8
-_SYNTAXES = {  # RFC 8010 sections 3.5.2; the first seven are out of band and hold no value
+_FIRST_WITH_VALUE = 0x20  # below it: out of band, without a value
+_SYNTAXES = {  # RFC 8010 section 3.5.2
     0x10: "unsupported",
+    0x11: "default",
     0x12: "unknown",
     0x13: "no-value",
     0x15: "not-settable",
     0x16: "delete-attribute",
     0x17: "admin-define",
-    0x11: "default",
     0x21: "integer",
     0x22: "boolean",
     0x23: "enum",
@@ -179,7 +180,7 @@ def _value(tag: int, octets: bytes, open_: list[_Collection]) -> Value:
             raise MalformedIppError(f"collections within collections, over {_MAX_DEPTH} deep")
         open_.append(_Collection({}, []))
         return Value(syntax, open_[-1].members)
-    if tag < 0x20:
+    if tag < _FIRST_WITH_VALUE:
         return Value(syntax, None)
     form = _NUMBERS.get(tag)
     if form and len(octets) == struct.calcsize(form):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -22,6 +23,7 @@ from services.poller.ipp_client import MAX_ANSWER_BYTES, IppClient, IppNoAnswerE
 from services.poller.ipp_wire import Attributes
 from services.poller.main import polling
 from services.poller.settings import PollerSettings
+from services.solo.ca import ensure_ca
 from shared.bus.local import LocalBus
 from shared.bus.port import UPLOADER_EVENTS, Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
@@ -121,6 +123,24 @@ async def test_a_certificate_is_checked_where_the_site_names_authorities() -> No
         await ask(f"ipps://127.0.0.1:{port}/ipp/print", ca_file=others)
 
 
+async def test_a_certificate_of_the_site_s_authorities_must_bear_the_name_that_was_typed(
+    tmp_path: Path,
+) -> None:
+    async def resolve(_: str) -> list[str]:
+        return ["127.0.0.2"]
+
+    made = ensure_ca(tmp_path, ["hall.example", "127.0.0.2"], utc_now())
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(made.cert, made.key)
+    async with server(GOOD, host="127.0.0.2", tls=tls) as there:
+        site = ceiling(there.port)
+        async with IppClient(site, read_s=5, ca_file=made.ca_cert, resolve=resolve) as client:
+            for host in ("hall.example", "127.0.0.2"):
+                assert await client.ask(ipp_uri_of(f"ipps://{host}:{there.port}/ipp"), WANTED)
+            with pytest.raises(NotReadableError, match="Hostname mismatch"):
+                await client.ask(ipp_uri_of(f"ipps://desk.example:{there.port}/ipp"), WANTED)
+
+
 async def test_a_printer_is_found_without_its_path() -> None:
     with printer(MFP) as port:
         assert await ask(f"ipp://127.0.0.1:{port}")
@@ -171,9 +191,13 @@ class Server:
     """Answers each request alike, and counts the connections."""
 
     def __init__(self) -> None:
-        self.connections = 0
+        self.at: list[str] = []  # the address of each connection
         self.requests: list[bytes] = []
         self.port = 0
+
+    @property
+    def connections(self) -> int:
+        return len(self.at)
 
 
 Reply = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -181,13 +205,16 @@ Reply = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def server(
-    *replies: Reply, host: str = "127.0.0.1", greeting: bool = False
+    *replies: Reply,
+    host: str = "127.0.0.1",
+    greeting: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
     """The last reply is given to all further requests; none: silence. A greeting waits for none."""
     made = Server()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        made.connections += 1
+        made.at.append(writer.get_extra_info("sockname")[0])
         try:
             made.requests.append(b"" if greeting else await reader.readuntil(b"\r\n\r\n"))
             reply = replies[min(len(made.requests), len(replies)) - 1] if replies else None
@@ -203,7 +230,7 @@ async def server(
         finally:
             writer.close()
 
-    listening = await asyncio.start_server(serve, host, 0)
+    listening = await asyncio.start_server(serve, host, 0, ssl=tls)
     made.port = listening.sockets[0].getsockname()[1]
     async with listening:
         yield made
@@ -278,13 +305,18 @@ async def test_what_the_ceiling_does_not_allow_is_not_connected_to(
 
 
 async def test_of_a_name_s_addresses_only_those_allowed_are_connected_to() -> None:
-    async with server(GOOD, host="localhost") as there:
-        client = IppClient(ceiling(there.port, "127.0.0.1/32"), read_s=5)
-        async with client:
-            came = await client.ask(ipp_uri_of(f"ipp://localhost:{there.port}/ipp"), WANTED)
+    async def resolve(host: str) -> list[str]:
+        return {"hall.example": ["127.0.0.3", "127.0.0.2"], "desk.example": ["127.0.0.3"]}[host]
 
-    assert came.address == "127.0.0.1"
-    assert f"Host: localhost:{there.port}".encode() in there.requests[0]
+    async with server(GOOD, host="0.0.0.0") as there:
+        site = ceiling(there.port, "127.0.0.2/32")
+        async with IppClient(site, read_s=5, resolve=resolve) as client:
+            came = await client.ask(ipp_uri_of(f"ipp://hall.example:{there.port}/ipp"), WANTED)
+            with pytest.raises(OutsideCeilingError, match=r"127\.0\.0\.3: "):
+                await client.ask(ipp_uri_of(f"ipp://desk.example:{there.port}/ipp"), WANTED)
+
+    assert (came.address, there.at) == ("127.0.0.2", ["127.0.0.2"])
+    assert f"Host: hall.example:{there.port}".encode() in there.requests[0]
 
 
 # -- what may answer in a printer's place --------------------------------------------------------
