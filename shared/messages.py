@@ -171,6 +171,7 @@ class DeviceStatus(Part):
     printer: Text | None = None  # hrPrinterStatus in words
     errors: Annotated[list[Text], Field(max_length=32)] = []
     uptime_s: Count | None = None
+    console: Annotated[list[Text], Field(max_length=16)] = []  # lines of the panel
 
 
 # OID -> [type, value]: an integer, an OID as text, or an octet string in lower-case hex

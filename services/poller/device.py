@@ -15,8 +15,9 @@ from services.poller.decode import (
     decode,
     read_meters,
 )
-from services.poller.identity import choose_profile, identity_oids, prints, text_of
+from services.poller.identity import choose_profile, identity_oids, printer_index, prints, text_of
 from services.poller.mib import (
+    CONSOLE_TEXT,
     GENERAL_CONFIG_CHANGES,
     GENERAL_SERIAL,
     HR_DEVICE_DESCR,
@@ -53,7 +54,9 @@ from shared.snmp.port import (
     Varbind,
     Walk,
 )
+from shared.snmp.wire import V1
 
+_LINES = 4  # of the panel
 MAX_LAST = 300  # instances in the last question; what was walked stands where it is too many
 
 
@@ -308,9 +311,17 @@ async def _ask_counters(session: SnmpSession, rows: Rows, choice: Choice, notes:
     single += choice.profile.supply_oids
     told = [SYS_UP_TIME, SYS_OBJECT_ID, *(varbind.oid for varbind in telling(rows))]
     asked = [*told, *(oid for oid, _, _ in walked), *single, *identity_oids(rows, choice)]
+    panel = [] if session.manners.version == V1 else _panel(printer_index(rows))
+    asked += [oid for oid, _, _ in panel]
     came = await _get(session, list(dict.fromkeys(asked))[:MAX_LAST], notes)
     _same_device(rows, came)
-    rows.take_places(came, Places.of([*walked, *_cells(rows, [IF_PHYS_ADDRESS])]))
+    rows.take_places(came, Places.of([*walked, *panel, *_cells(rows, [IF_PHYS_ADDRESS])]))
+
+
+def _panel(index: str | None) -> list[tuple[str, str, str]]:
+    """The first lines of prtConsoleDisplayBufferTable; a v1 agent would refuse one too many."""
+    places = [f"{index}.{line}" for line in range(1, 1 + _LINES)] if index else []
+    return [(f"{CONSOLE_TEXT}.{at}", CONSOLE_TEXT, at) for at in places]
 
 
 def _cells(rows: Rows, columns: Iterable[str]) -> Iterator[tuple[str, str, str]]:

@@ -18,6 +18,7 @@ from services.poller.identity import mac_interface, printer_index
 from services.poller.mib import (
     ALERT_COLUMNS,
     COLORANT_VALUE,
+    CONSOLE_TEXT,
     GENERAL_COLUMNS,
     GENERAL_CONFIG_CHANGES,
     GENERAL_SERIAL,
@@ -248,6 +249,7 @@ def _besides(rows: Rows, choice: Choice) -> Iterator[_Single]:
     yield from _cells(rows, (*MARKER_COLUMNS, *GENERAL_COLUMNS))
     yield from _cells(rows, (*HR_COLUMNS, *HR_PRINTER_COLUMNS), printer)
     yield from _cells(rows, (LOCALIZATION_CHARSET,), rows.charset_in_use)
+    yield from _cells(rows, (CONSOLE_TEXT,))
     yield from _cells(rows, choice.profile.supply_columns)
     yield from _instances(rows, rows.scalars)
 

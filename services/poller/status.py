@@ -9,6 +9,7 @@ from services.poller.mib import (
     ALERT_COLUMNS,
     ALERT_GROUPS,
     ALERT_SEVERITIES,
+    CONSOLE_TEXT,
     DEVICE_STATUS,
     ERROR_BITS,
     HR_DEVICE_STATUS,
@@ -32,7 +33,15 @@ def device_status(rows: Rows, index: str | None) -> DeviceStatus:
         printer=_word(PRINTER_STATUS, rows.integer(HR_PRINTER_STATUS, at)),
         errors=_errors(rows, at),
         uptime_s=_uptime_s(rows),
+        console=_console(rows),
     )
+
+
+def _console(rows: Rows) -> list[str]:
+    """The lines of the panel that say something, from top to bottom."""
+    charset = rows.charset
+    lines = (as_text(cell, charset) for cell in rows.column(CONSOLE_TEXT).values())
+    return [line for line in lines if line]
 
 
 def alerts(rows: Rows) -> list[Alert]:
