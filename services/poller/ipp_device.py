@@ -79,7 +79,7 @@ def _serial(attributes: Attributes, model: str | None) -> str | None:
 
 def _plain(text: str | None) -> str | None:
     """Epson's device IDs hold the serial number as its letters' octets in hexadecimal."""
-    if text and len(text) >= 16 and re.fullmatch(r"((3[0-9]|4[1-9A-F]|5[0-9A])){8,}", text.upper()):
+    if text and re.fullmatch(r"((3[0-9]|4[1-9A-F]|5[0-9A])){8,}", text.upper()):
         return clean(bytes.fromhex(text).decode("ascii"))
     return clean(text or "")
 

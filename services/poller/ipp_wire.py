@@ -164,11 +164,9 @@ def _fields(octets: bytes) -> Iterator[tuple[int, str, bytes]]:
 
 
 def _counted(octets: bytes, at: int) -> tuple[bytes, int]:
-    """Octets with their number in two octets before them, and where they end."""
+    """Octets with their number in two octets before them, and where they end, be it beyond all."""
     begin = at + 2
     end = begin + int.from_bytes(octets[at:begin], "big")
-    if end > len(octets):
-        raise MalformedIppError(f"{len(octets)} octets, and the answer does not end there")
     return octets[begin:end], end
 
 
@@ -186,13 +184,6 @@ def _value(tag: int, octets: bytes, open_: list[_Collection]) -> Value:
     if form and len(octets) == struct.calcsize(form):
         return Value(syntax, int(struct.unpack(form, octets)[0]))
     if syntax in ("textWithLanguage", "nameWithLanguage"):
-        return Value(syntax, _without_language(octets))
-    return Value(syntax, octets)
-
-
-def _without_language(octets: bytes) -> bytes:
-    try:
         _, at = _counted(octets, 0)
-        return _counted(octets, at)[0]
-    except MalformedIppError:
-        return octets
+        return Value(syntax, _counted(octets, at)[0])
+    return Value(syntax, octets)

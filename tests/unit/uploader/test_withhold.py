@@ -5,6 +5,7 @@ import pytest
 from services.uploader.withhold import unknown_fields, withhold
 from shared.decode import decode
 from shared.messages import (
+    DeviceIdentity,
     IppTarget,
     Message,
     MeterRead,
@@ -101,6 +102,18 @@ def test_what_is_withheld_is_not_within_another_attribute_of_ipp_either() -> Non
     kept = without(read, "serial", "hostname")
     assert isinstance(kept, MeterRead)
     assert kept.attributes == {"printer-impressions-completed": ("integer", 424405)}
+
+
+def test_a_serial_number_that_was_not_taken_for_one_is_withheld_too() -> None:
+    read = meter_read().model_copy(
+        update={
+            "device": DeviceIdentity(make="Kyocera"),
+            "attributes": {"printer-device-id": ("textWithoutLanguage", "SN:0000000;")},
+        }
+    )
+    kept = without(read, "serial")
+    assert isinstance(kept, MeterRead)
+    assert kept.attributes == {}
 
 
 def test_a_withheld_address_is_struck_from_a_failure_s_reason() -> None:
