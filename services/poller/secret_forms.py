@@ -13,15 +13,14 @@ _SHORT = 6  # below it, a text is found as a word of its own alone
 
 class _Way(NamedTuple):
     write: Callable[[str], str]
-    exact: bool = False
     edge: str = ""
 
 
 def forms(kind: str, secret: str, stand_in: str, number: int) -> Iterator[Form]:
     """`number` is the secret's; a MAC comes as twelve lower-case digits."""
     ways = _ways_of_mac(secret) if kind == MAC else _ways_of_ip(secret) if kind == IP else None
-    for write, exact, edge in ways or _ways_of_text(secret):
-        yield Form(write(secret), write(stand_in), number, exact, edge)
+    for write, edge in ways or _ways_of_text(secret):
+        yield Form(write(secret), write(stand_in), number, edge)
 
 
 def _ways_of_text(secret: str) -> Iterator[_Way]:
@@ -56,8 +55,8 @@ def _ways_of_mac(secret: str) -> Iterator[_Way]:
     for between in ".:-":
         yield _Way(_in(4, between))
     yield from _ways_in_utf_16()
-    yield _Way(lambda digits: bytes.fromhex(digits).decode("latin-1"), exact=True)
-    yield _Way(_interface_id, exact=True)
+    yield _Way(lambda digits: bytes.fromhex(digits).decode("latin-1"))
+    yield _Way(_interface_id)
     if not secret[6:].isdecimal() and not secret[6:].isalpha():  # as in NPI34DF33
         yield _Way(lambda digits: digits[6:])
 

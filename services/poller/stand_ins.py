@@ -18,14 +18,13 @@ _TWO_OCTETS = "äöüßéèêàçñåøæ"
 class Form(NamedTuple):
     """One way in which a secret is written, and what stands in its place.
 
-    `exact`: octets, of which none is another's upper case. `edge` says what may not stand beside
-    it: a letter or digit ("word"), a digit or a further part of a version ("number").
+    `edge` says what may not stand beside it: a letter or digit ("word"), a digit or a further part
+    of a version ("number").
     """
 
     text: str
     stand_in: str
     secret: int
-    exact: bool = False
     edge: str = ""
 
 
@@ -42,7 +41,7 @@ class Finder:
             return
         key = lower(form.text)
         known = self._forms.setdefault(key, [])
-        if all(each.text != form.text or each.exact != form.exact for each in known):
+        if all(each.text != form.text for each in known):
             known.append(form)
         lengths = self._lengths.setdefault(key[:_SHORTEST], [])
         if size not in lengths:
@@ -61,8 +60,6 @@ class Finder:
     def _at(self, text: str, low: str, at: int) -> Form | None:
         for size in self._lengths.get(low[at : at + _SHORTEST], ()):
             for form in self._forms.get(low[at : at + size], ()):
-                if form.exact and text[at : at + size] != form.text:
-                    continue
                 if _is_free(text, at, at + size, form.edge):
                     return form
         return None

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -22,6 +23,9 @@ from services.poller.record_walk import ROOTS, roots_of
 from services.poller.settings import PollerSettings
 from services.solo.simulator import SimulatedAgent, simulate
 from services.solo.snmprec import serve_recordings
+from shared.ceiling import Ceiling
+from shared.credentials import PUBLIC
+from shared.snmp.client import SnmpClient
 from shared.snmp.port import Value
 from shared.snmprec import read_snmprec
 
@@ -92,6 +96,20 @@ def test_every_row_is_recorded_but_those_that_are_left_out(tmp_path: Path) -> No
 
     assert set(recorded(tmp_path)) == {oid for oid in rows if left_out(oid) is None}
     assert len(recorded(tmp_path)) == len(rows) - 3
+
+
+async def test_long_tables_of_the_network_are_not_walked_to_their_end() -> None:
+    sockets = (f"1.3.6.1.2.1.6.13.1.1.10.0.0.7.161.10.0.0.9.{port}" for port in range(2000))
+    agent = SimulatedAgent(walk("mono-laser") | dict.fromkeys(sockets, ("Integer32", 5)))
+    async with simulate({("127.0.0.1", 0): agent}) as where:
+        [(address, port)] = where
+        ceiling = Ceiling(networks=(ip_network("127.0.0.0/8"),), ports=frozenset({port}))
+        async with SnmpClient(ceiling) as client:
+            session = client.session(address, port, PUBLIC)
+            found = await record_walk.record(session, ROOTS, seconds=60, tell=lambda *_: None)
+
+    assert set(found.rows) == set(walk("mono-laser"))
+    assert agent.requests < 20
 
 
 def test_what_was_hidden_is_told_by_kind_stand_in_and_place_and_never_by_what_it_was(

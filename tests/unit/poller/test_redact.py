@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from services.poller.private_rows import PrivateRows, left_out
 from services.poller.profile import load_profiles
 from services.poller.redact import redact
+from shared.snmp.oids import order
 from shared.snmp.port import Varbind
 from shared.snmprec import snmprec_line
 from tests.unit.poller.reading import by_oid, counter, integer, octets, read_rows
@@ -213,6 +214,64 @@ def test_an_address_is_replaced_in_rows_and_indexes_but_not_in_the_oid_of_a_mete
     assert now["1.3.6.1.2.1.43.10.2.1.4.1.1"].value == 48213
 
 
+@pytest.mark.parametrize(
+    ("address", "meter"),
+    [
+        ("10.1.1.12", f"{MAKER}.43.10.1.1.12.1.1"),  # of a maker without a profile
+        ("1.1.1.1", "1.3.6.1.4.1.1347.42.3.1.1.1.1.1"),  # which Kyocera's profile reads
+    ],
+)
+def test_a_meter_whose_oid_holds_an_address_by_chance_stays(address: str, meter: str) -> None:
+    assert meter in redacted(counter(meter, 48213), said=[("IP address", address)])
+
+
+def test_rows_come_in_the_order_of_their_oids_whatever_stands_in() -> None:
+    macs = [bytes([2, 0, 0, 0, number, number]) for number in range(1, 9)]
+    rows = [
+        *(Varbind(f"1.3.6.1.2.1.2.2.1.6.{mac[5]}", "OctetString", mac) for mac in macs),
+        *(integer(f"{MAKER}.1.{'.'.join(map(str, mac))}", mac[5]) for mac in macs),
+    ]
+
+    oids = [row.oid for row in redact(rows, PLACES, Random(7)).rows]
+
+    assert oids == sorted(oids, key=order)
+
+
+def test_no_stand_in_is_what_another_secret_was() -> None:
+    secrets = {f"192.168.{third}.{fourth}" for third in range(1, 6) for fourth in range(1, 7)}
+    rows = [
+        Varbind(f"{MAKER}.{number}.0", "IpAddress", quad)
+        for number, quad in enumerate(sorted(secrets), 1)
+    ]
+
+    made = {str(row.value) for row in redact(rows, PLACES, Random(7)).rows}
+
+    assert len(made) == len(secrets)
+    assert not made & secrets
+
+
+def test_a_part_of_a_longer_word_or_version_is_no_secret() -> None:
+    assert after("Spec-12", octets("1.3.6.1.2.1.1.5.0", "ec-1")) == b"Spec-12"
+    known = Varbind(f"{MAKER}.2.0", "IpAddress", "10.0.0.4")
+    assert after("Controller 10.0.0.4.1", known) == b"Controller 10.0.0.4.1"
+
+
+def test_of_two_secrets_at_one_place_the_longer_is_replaced() -> None:
+    names = (
+        octets("1.3.6.1.2.1.1.5.0", "acme-prn-7"),
+        octets("1.3.6.1.2.1.43.5.1.1.16.1", "acme-prn-7 in the sixth row"),
+    )
+
+    assert b"row" not in after("acme-prn-7 in the sixth row, ready", *names)
+
+
+def test_a_community_that_everybody_knows_is_no_secret() -> None:
+    row = "1.3.6.1.4.1.2699.1.2.1.2.1.1.7.1"
+
+    assert redacted(octets(row, "public"))[row].value == b"public"
+    assert redacted(octets(row, "head0ffice"))[row].value != b"head0ffice"
+
+
 def test_a_serial_that_names_no_device_stays() -> None:
     assert redacted(octets(SERIAL_ROW, "XXXXXXXXXX"))[SERIAL_ROW].value == b"XXXXXXXXXX"
     assert redacted(octets(SERIAL_ROW, "Northwind LP-2400"), MODEL)[SERIAL_ROW].value == (
@@ -314,7 +373,8 @@ def test_nothing_planted_is_left_and_every_count_is(
 def _said(texts: list[str], mac: bytes, ip: str) -> Iterator[str | bytes]:
     for text in texts:
         yield from (text.upper(), text.lower(), text.swapcase(), f"(see {text}!)")
-        yield from (text.encode().hex(), text.encode().hex().upper(), text.encode("utf-16-le"))
+        yield from (text.encode().hex(), text.upper().encode().hex(), text.encode("utf-16-le"))
+        yield text.lower().encode().hex().upper()
         yield b"\x01\x0c" + text.encode() + b"\x00"
     yield from (mac.hex(), mac.hex().upper(), mac.hex(":"), mac.hex("-").upper(), mac.hex(" "))
     yield from (f"MFG:Northwind;MAC:{mac.hex()};", b"\x00\x06" + mac, mac.hex(".", 2))
