@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from services.poller.profile import MeterRow, Profile, load_profiles
+from services.poller.profile import Profile, load_profiles
+from services.poller.profile_rows import MeterRow
 from services.poller.recognise import DEFAULT
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "devices.md"

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 from services.poller.identity import identity, printer_index, prints
 from services.poller.mib import COUNTER_UNITS, SYS_OBJECT_ID
 from services.poller.own_supplies import with_own_supplies
-from services.poller.profile import MeterRow, Profile
+from services.poller.profile import Profile
+from services.poller.profile_rows import MeterRow
 from services.poller.recognise import Choice, Profiles
 from services.poller.records import counts_in
 from services.poller.rows import COUNT_TYPES, Rows, integer, raw

@@ -29,7 +29,7 @@ from services.poller.mib import (
     SYSTEM,
 )
 from services.poller.plan import Layout, Plan, next_plan, telling, ticks
-from services.poller.profile import Quirks
+from services.poller.profile_rows import Quirks
 from services.poller.questions import (
     FIRST,
     MAX_ROWS,

@@ -20,7 +20,7 @@ from services.poller.mib import (
     SYS_OBJECT_ID,
     WIRELESS,
 )
-from services.poller.profile import IdentityRow
+from services.poller.profile_rows import IdentityRow
 from services.poller.recognise import Choice, Profiles, is_below
 from services.poller.rows import Rows, as_text
 from services.poller.text import clean, mac_or_none, serial_or_none

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from services.poller.mib import SUPPLY_TYPES
-from services.poller.profile import Profile, SupplyRow
+from services.poller.profile import Profile
+from services.poller.profile_rows import SupplyRow
 from services.poller.records import number, records_in
 from services.poller.rows import Rows, integer
 from services.poller.supplies import MAX_SUPPLIES, Named, level_percent, named, state

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from services.poller.mib import IF_PHYS_ADDRESS, SYS_DESCR
-from services.poller.profile import IdentityField, Profile
+from services.poller.profile import Profile
+from services.poller.profile_rows import IdentityField
 from shared.snmp.oids import order
 
 SERIAL, NAME, MAC, IP, URL = "serial number", "name", "MAC address", "IP address", "URL"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from services.poller.profile import Match, Profile
+from services.poller.profile import Profile
+from services.poller.profile_rows import Match
 
 DEFAULT = "rfc3805"  # of a device that no other profile knows
 

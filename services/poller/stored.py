@@ -20,7 +20,8 @@ from services.poller.decode import (
     read_meters,
     why_no_meters,
 )
-from services.poller.profile import MeterRow, Profile
+from services.poller.profile import Profile
+from services.poller.profile_rows import MeterRow
 from services.poller.recognise import Profiles
 from services.poller.rows import COUNT_TYPES, Rows
 from shared.messages import MeterRead

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from services.poller.profile import Profile, Recorded, load_profiles
+from services.poller.profile import Profile, load_profiles
+from services.poller.profile_rows import Recorded
 from services.solo.snmprec import serve_recordings
 from shared.messages import MeterRead, SupplyLevel
 

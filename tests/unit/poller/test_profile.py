@@ -9,20 +9,16 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from services.poller.profile import (
-    BUILT_IN,
+from services.poller.profile import BUILT_IN, Profile, ProfileError, load_profile, load_profiles
+from services.poller.profile_rows import (
     Check,
     IdentityRow,
     Match,
     MeterRow,
     OwnSupply,
-    Profile,
-    ProfileError,
     Quirks,
     SupplyRow,
     Tolerance,
-    load_profile,
-    load_profiles,
 )
 from services.poller.recognise import Profiles
 from tests.unit.poller.reading import PROFILES, by_oid, counter, octets, read_rows
