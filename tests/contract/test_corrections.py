@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -14,9 +15,11 @@ from services.ingest.explain import explain
 from services.ingest.ledger import Ledger
 from services.ingest.sites import Site, add_customer, add_site
 from services.ingest.typed import rebuild
+from shared.clock import utc_now
 from shared.messages import MeterRead
-from shared.store.corrections import Correction, kept_reads
+from shared.store.corrections import Correction, as_they_were, kept_reads
 from shared.store.postgres import Store
+from shared.store.reports import StoredRead, device_reads, devices_of
 from tests.contract.northwind import day, stored
 from tests.unit.ingest.batches import LIFE_COUNT, NOON, meter_read
 
@@ -217,6 +220,42 @@ async def test_reads_come_by_time_with_what_is_in_force(store: Store, site: Site
         reads[0].id: correction(reads[0])
     }
     assert [each.body for each in found if each.id == reads[1].id] == [reads[1].to_json()]
+
+
+async def test_reads_can_be_had_as_they_were_before_they_were_corrected(
+    store: Store, site: Site
+) -> None:
+    reads = [
+        meter_read(1),
+        meter_read(2, sources={"total": [OTHER]}, units={"total": "sheets"}),
+        meter_read(3, meters={}, no_meters_because="no counter row"),
+    ]
+    await stored(store, site, reads)
+    before, now = await stored_reads(store, site), utc_now()
+    first = [correction(read, corrected_at=now + timedelta(1)) for read in reads[:2]]
+    await write_corrections(store, site, first)
+    between = await stored_reads(store, site)
+    second = [correction(reads[0], first[0].id, meters={}, corrected_at=now + timedelta(3))]
+    await write_corrections(store, site, second)
+    after = await stored_reads(store, site)
+
+    async with store.transaction() as connection:
+        at_first, sources = await as_they_were(connection, after, now)
+        after_one, _ = await as_they_were(connection, after, now + timedelta(2))
+        too_early, _ = await as_they_were(connection, after, now - timedelta(1))
+
+    assert list(at_first.values()) == before
+    assert sources == {read.id: read.sources for read in reads[:2]}
+    assert list(after_one.values()) == between
+    assert too_early == {}
+
+
+async def stored_reads(store: Store, site: Site) -> list[StoredRead]:
+    async with store.transaction() as connection:
+        span = NOON - timedelta(1), NOON
+        devices = await devices_of(connection, site.customer_id, *span)
+        found = device_reads(connection, site.customer_id, devices, *span, timedelta())
+        return [read async for _, reads in found for read in reads]
 
 
 async def test_explain_shows_the_correction_and_the_read_side_by_side(

@@ -84,11 +84,12 @@ def test_a_correction_of_a_correction_has_an_id_of_its_own(was: Path, changed: C
     assert len({first.id, undone.id, again.id}) == 3
 
 
-def test_the_same_count_from_another_row_differs(was: Path, changed: Changed) -> None:
+def test_the_same_count_from_another_row_differs(tmp_path: Path, was: Path) -> None:
     """In the next read it may be another count, and a volume is of one row."""
     read = read_of(profiles_in(was), 1, AT, {**COUNTERS, WITH_SERVICE: 1000})
+    other_row = northwind.write_profile(tmp_path / "2", 2, {"total": BILLED})
 
-    assert differing(kept(read), changed).differs
+    assert differing(kept(read), changed_profiles([], other_row, [was])).differs
 
 
 def test_a_higher_version_with_the_same_rows_does_not_differ(tmp_path: Path, was: Path) -> None:
