@@ -178,12 +178,13 @@ class _Run:
 
     async def _write(self, store: Store, refused: set[Key]) -> int:
         """The reads are looked at again: more may have come, and each page is one transaction."""
-        args, now, written = self._args, utc_now(), 0
+        args, written = self._args, 0
         author = args.author or getpass.getuser()
         names = " ".join(sorted(self._changed.names))
         reason = args.reason or f"profiles apply {names} --from {args.first}"[:1000]
         for site in await _sites(store):
             async for page in self._pages(store, site):
+                now = utc_now()  # a report that is made meanwhile is told from one made before
                 fresh = [
                     one.correction(author, reason, now)
                     for one in page

@@ -5,17 +5,38 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from services.reporter.changes import VolumeChange
 from services.reporter.report import printable
+from services.reporter.volume import meter_order
 from services.solo.replaying import DeviceDifference, Differences, Key, Seen
+
+
+@dataclass
+class _Sum:
+    """Of a meter in a report: over the devices whose pages both tell, and how many others."""
+
+    devices: int = 0
+    reported: int = 0
+    corrected: int = 0
+    blank: int = 0
+
+    def add(self, was: int | None, now: int | None) -> None:
+        if was is None or now is None:
+            self.blank += 1
+            return
+        self.devices += 1
+        self.reported += was
+        self.corrected += now
 
 
 class Told:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
+        self._sums: dict[tuple[str, str, str, str], _Sum] = {}
 
     def devices(self, found: Differences) -> None:
         """Each device whose meters would differ, or of which a row was not kept."""
@@ -53,6 +74,9 @@ class Told:
             "status": change.now.status,
             "notes": list(change.now.notes),
         }
+        report = change.report
+        key = report.customer.name, change.period.name, str(report.id), change.meter
+        self._sums.setdefault(key, _Sum()).add(was, now)
         signed = "" if difference is None else f" ({difference:+d})"
         line = (
             f"{printable(change.report.customer.name)} {change.period.name}"
@@ -63,6 +87,8 @@ class Told:
         self._say(said, [line, *because])
 
     def applied(self, found: Differences, refused: Collection[Key], written: int) -> None:
+        for key in sorted(self._sums, key=lambda key: (*key[:3], meter_order(key[3]))):
+            self._period(*key, self._sums[key])
         counts = found.counts()
         left = [found.by_device[key] for key in refused]
         for device in sorted(left, key=_place):
@@ -79,6 +105,19 @@ class Told:
         self._say(
             {"outcome": "applied", "corrected": written, "refused": len(refused), **counts}, [text]
         )
+
+    def _period(self, customer: str, period: str, report: str, meter: str, total: _Sum) -> None:
+        said = {"customer": customer, "period": period, "report": report, "meter": meter}
+        parts = []
+        if total.devices:
+            parts.append(
+                f"{total.reported} pages as reported, {total.corrected} as corrected"
+                f" ({total.corrected - total.reported:+d}), of {total.devices} devices"
+            )
+        if total.blank:
+            parts.append(f"{total.blank} devices that tell it only before or only now")
+        text = f"{printable(customer)} {period}, {meter}: {'; '.join(parts)}"
+        self._say({"outcome": "period", **said, **asdict(total)}, [text])
 
     def _say(self, said: Mapping[str, Any], lines: list[str]) -> None:
         if self._as_json:
