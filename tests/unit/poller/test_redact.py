@@ -160,6 +160,7 @@ def test_a_make_that_is_the_name_too_stays_where_it_is_the_make() -> None:
     brother = octets("1.3.6.1.2.1.1.5.0", "Brother")
 
     assert after("MFG:Brother;MDL:HL-1;", brother) == b"MFG:Brother;MDL:HL-1;"
+    assert after("Brother NC-8300h", brother) == b"Brother NC-8300h"
 
 
 def test_a_name_is_replaced_elsewhere_as_well_but_not_where_it_is_a_word_of_the_trade() -> None:
