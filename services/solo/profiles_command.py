@@ -9,7 +9,7 @@ import getpass
 import json
 import sys
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -37,7 +37,7 @@ from shared.store.corrections import SiteOfCustomer, kept_reads, sites_by_custom
 from shared.store.postgres import Store, open_store
 
 _AT_ONCE = 500
-_EVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_EARLIEST, _LATEST = "1990-01-01", "2199-12-30"  # days that a period may have
 
 
 class _AskedWrongError(Exception):
@@ -100,6 +100,7 @@ def run_command(args: argparse.Namespace) -> int:
             return _list(folder, as_json=args.json)
         if args.verb == "apply" and not args.first:
             raise _AskedWrongError("apply needs --from DAY")
+        days(args.first or _EARLIEST, args.last or _LATEST, "UTC")
         changed = changed_profiles(args.names, folder, args.was)
     except (ProfileError, PeriodError, _AskedWrongError) as error:
         sys.stderr.write(f"pagetally profiles: {error}\n")
@@ -171,8 +172,9 @@ class _Run:
             return 2
         written = await self._write(store, refused) if reads else 0
         starts = [self._span(site.customer.zone)[0] for site in await _sites(store)]
-        async for change in volume_changes(store, min(starts, default=_EVER[0])):
-            self._told.change(change)
+        if starts:
+            async for change in volume_changes(store, min(starts)):
+                self._told.change(change)
         self._told.applied(found, refused, written)
         return 1 if refused else 0
 
@@ -219,11 +221,8 @@ class _Run:
 
     def _span(self, zone: str) -> tuple[datetime, datetime]:
         """From the first day's first instant to the end of the last, in the customer's zone."""
-        first, last = self._args.first, self._args.last
-        return (
-            days(first, first, zone).start if first else _EVER[0],
-            days(last, last, zone).end if last else _EVER[1],
-        )
+        asked = days(self._args.first or _EARLIEST, self._args.last or _LATEST, zone)
+        return asked.start, asked.end
 
 
 async def _sites(store: Store) -> list[SiteOfCustomer]:

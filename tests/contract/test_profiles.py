@@ -393,6 +393,26 @@ async def test_what_differs_is_told_in_words(shop: Shop) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ("apply", "apply needs --from DAY"),
+        ("diff --from yesterday", "'yesterday' is no day; write it like 2026-10-15"),
+        ("diff --from 2026-10-02 --to 2026-10-01", "ends before it begins"),
+        ("diff nordwind", "no profile 'nordwind'; known: "),
+        ("diff --profiles nowhere", "nowhere: holds no profile (*.yaml)"),
+        ("list --profiles nowhere", "nowhere: holds no profile (*.yaml)"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_line(
+    words: str, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profiles", *words.split()]) == 2
+
+    said = capsys.readouterr().err
+    assert (said.count("\n"), fault in said) == (1, True), said
+
+
 def test_the_commands_of_the_docs_can_be_typed() -> None:
     page = Path(__file__).parents[2] / "docs" / "profiles.md"
     said = page.read_text(encoding="utf-8").partition("## When a profile was wrong")[2]
