@@ -32,6 +32,8 @@ def rows_of(path: Path) -> dict[str, Varbind]:
     """The rows of a .snmprec file, `OID|tag|value` a line, a tag ending in x holding hex."""
     rows = {}
     for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        if line.startswith("#"):
+            continue
         oid, tag, text = line.split("|", 2)
         rows[oid] = Varbind(oid, _TYPES[tag.rstrip("x")], _value(tag, text))
     return rows

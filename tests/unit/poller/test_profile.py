@@ -144,6 +144,11 @@ def test_a_file_is_named_as_its_profile(tmp_path: Path) -> None:
         load_profiles(folder(tmp_path, other=SMALL))
 
 
+def test_a_profile_is_not_named_as_reads_by_ipp_are(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match="so are reads by IPP called"):
+        load_profiles(folder(tmp_path, ipp=SMALL.replace("northwind", "ipp")))
+
+
 def test_a_folder_without_profiles_is_told(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match="holds no profile"):
         load_profiles(tmp_path)
