@@ -28,6 +28,9 @@ the life count stands for the total.
 
 A model that is not named is read as its maker's others are. What a device does not tell is left \
 out, never guessed.
+
+Devices that were added as IPP are read by the standard counters of PWG 5100.22, whatever their \
+maker; no real device has confirmed that these are what its own counter page shows.
 """
 
 

@@ -240,8 +240,11 @@ async def test_a_capped_agent_is_read_whole(
         for device in DEVICES:
             whole = await poller.read(free[device])
             assert isinstance(whole, MeterRead)
+            wanted = said(whole)
+            if version == "1":  # such an agent is not asked for its panel
+                wanted = {**wanted, "status": {**wanted["status"], "console": []}}
             for _ in range(2):
-                assert said(await poller.read(capped[device], name)) == said(whole), device
+                assert said(await poller.read(capped[device], name)) == wanted, device
 
 
 @pytest.mark.parametrize("version", ["1", "2c"])
