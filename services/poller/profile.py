@@ -138,9 +138,7 @@ def load_profiles(*folders: Path) -> dict[str, Profile]:
             if profile.profile != file.stem:
                 raise ProfileError(f"{file}: profile: is {profile.profile}; name the file so")
             if profile.profile == NOT_A_PROFILE:
-                raise ProfileError(
-                    f"{file}: profile: reads by IPP are called so; name it otherwise"
-                )
+                raise ProfileError(f"{file}: profile: so are reads by IPP called; rename it")
             said[profile.profile] = profile
     return {name: _resolved(name, said, ()) for name in said}
 
