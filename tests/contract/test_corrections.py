@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -57,6 +58,22 @@ def correction(read: MeterRead, replaces: UUID | None = None, **fields: Any) -> 
             **fields,
         }
     )
+
+
+def test_a_correction_as_the_first_version_wrote_it_can_be_read_for_ever() -> None:
+    body = """
+        {"id":"11111111-1111-5111-8111-111111111111",
+         "read":"22222222-2222-5222-8222-222222222222","read_digest":"00ff",
+         "replaces":"22222222-2222-5222-8222-222222222222","profile":"northwind@2",
+         "profile_digest":"0a","author":"Dana","reason":"service pages were in the total",
+         "corrected_at":"2026-11-21T12:00:00Z","meters":{"total":950},"no_meters_because":null,
+         "notes":["not read: scan: the row 1.3.9 was not kept"],"sources":{"total":["1.3.6.1.4"]},
+         "basis":"life","large_counts":1,"units":{"total":"sheets"}}
+    """
+
+    kept = Correction.model_validate_json(body)
+
+    assert json.loads(kept.model_dump_json()) == json.loads(body)
 
 
 async def rows(store: Store, sql: str) -> list[dict[str, Any]]:
