@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from services.poller.identity import identity, printer_index, prints
@@ -23,8 +24,10 @@ from shared.snmp.port import Varbind
 MAX_METERS = 500
 MAX_VARBINDS = 500
 MAX_KEPT = 4096  # octets of a read's varbinds in JSON
-MAX_KEPT_BEHIND = 100_000  # those behind its counts stay beyond that
 NOTHING_PRINTS = "it answers SNMP, and nothing that it says is a printer's"
+
+
+RawVarbind = tuple[str, int | str | None]  # type and value, as a message keeps them
 
 
 class NotReadableError(Exception):
@@ -55,7 +58,7 @@ class Decoded(NamedTuple):
     device: DeviceIdentity
     meters: Meters
     no_meters_because: str | None
-    varbinds: dict[str, tuple[str, int | str | None]]
+    varbinds: dict[str, RawVarbind]
     supplies: list[SupplyLevel]
     status: DeviceStatus
     alerts: list[Alert]
@@ -73,11 +76,14 @@ def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) 
     meters = read_meters(rows, choice.profile)
     native = read_native(rows, choice.profile)
     basis, large_counts = counting(meters, choice.profile)
+    varbinds, left_out = _kept(rows, choice.profile, told_by, _used(meters, native))
+    if left_out:
+        meters.notes.append(f"not kept: {left_out} counter rows found no room")
     return Decoded(
         device=device,
         meters=meters,
         no_meters_because=None if meters.counts else why_no_meters(meters),
-        varbinds=_kept(rows, choice.profile, told_by, _used(meters, native)),
+        varbinds=varbinds,
         supplies=with_own_supplies(supply_levels(rows), rows, choice.profile, device.model),
         status=device_status(rows, index),
         alerts=alerts(rows),
@@ -158,12 +164,14 @@ def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
         return _add_rows(meters, name, way, rows)
     if way.column:
         return _read_table(meters, name, way, rows)
+    if way.oid:
+        return _read_one(meters, name, way, way.oid, rows)
     counts = []
     for oid in way.oids:
         varbind = rows.one(oid)
         if varbind is None and way.where_present:
             continue
-        count = _count_in_text(rows, oid, way.pattern) if way.pattern else _count(varbind)
+        count = _count(varbind)
         if count is None:
             meters.missing[name] = _why(oid, varbind)
             return False
@@ -174,6 +182,15 @@ def _read_way(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
     if len(counts) < len(way.oids):
         meters.incomplete.add(name)
     return _put(meters, name, sum(n for _, n in counts), [oid for oid, _ in counts], way.unit)
+
+
+def _read_one(meters: Meters, name: str, way: MeterRow, oid: str, rows: Rows) -> bool:
+    varbind = rows.one(oid)
+    count = _count_in_text(rows, varbind, way.pattern) if way.pattern else _count(varbind)
+    if count is None:
+        meters.missing[name] = _why(oid, varbind)
+        return False
+    return _put(meters, name, count, [oid], way.unit)
 
 
 def _add_records(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
@@ -248,12 +265,13 @@ def _count(varbind: Varbind | None) -> int | None:
     return value if value is not None and value >= 0 else None
 
 
-def _count_in_text(rows: Rows, oid: str, pattern: re.Pattern[str]) -> int | None:
-    said = pattern.search(rows.as_text(rows.one(oid)) or "")
+def _count_in_text(rows: Rows, varbind: Varbind | None, pattern: re.Pattern[str]) -> int | None:
+    said = pattern.search(rows.as_text(varbind) or "")
     digits = said.group(1) if said else ""
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else None
 
 
+@lru_cache(maxsize=4096)  # devices lack the same rows at each read
 def _why(oid: str, varbind: Varbind | None) -> str:
     if varbind is None:
         return f"it has no row {oid}"
@@ -314,36 +332,45 @@ def _leave_out(meters: Meters, name: str) -> None:
 
 def _kept(
     rows: Rows, profile: Profile, told_by: list[Varbind], used: set[str]
-) -> dict[str, tuple[str, int | str | None]]:
-    """What told the identity, every row behind a count, and of the other rows what has room."""
+) -> tuple[dict[str, RawVarbind], int]:
+    """What told the identity, every row behind a count, and of the other rows what has room.
+
+    And how many of those had none.
+    """
     behind: list[Varbind | None] = [rows.one(SYS_OBJECT_ID), *told_by]
     beside: list[Varbind | None] = []
     for way in profile.counter_rows:
         for oid in way.oids:
             (behind if oid in used else beside).append(rows.one(oid))
-        taken = {at for at, cell in rows.column(way.column or "").items() if cell.oid in used}
+        if way.column is None:
+            continue
+        taken = {at for at, cell in rows.column(way.column).items() if cell.oid in used}
         for column in way.columns:
             for at, cell in rows.column(column).items():
                 (behind if at in taken else beside).append(cell)
-    kept: dict[str, tuple[str, int | str | None]] = {}
-    _keep(kept, behind, MAX_KEPT_BEHIND)
-    _keep(kept, beside, MAX_KEPT - octets_kept(kept))
+    kept, more = _raw(behind), _raw(beside)
+    room = MAX_KEPT - _octets(kept)
+    if _octets(more) <= room and len(kept) + len(more) <= MAX_VARBINDS:
+        return more | kept, 0
+    left_out = 0
+    for oid, value in list(more.items()):
+        room -= _octets({oid: value})
+        if room < 0 or len(kept) >= MAX_VARBINDS:
+            left_out += oid not in kept
+        else:
+            kept.setdefault(oid, value)
+    return kept, left_out
+
+
+def _raw(varbinds: Iterable[Varbind | None]) -> dict[str, RawVarbind]:
+    kept: dict[str, RawVarbind] = {}
+    for varbind in varbinds:
+        value = raw(varbind) if varbind else None
+        if varbind is not None and value is not None:
+            kept[varbind.oid] = value
     return kept
 
 
-def _keep(
-    kept: dict[str, tuple[str, int | str | None]], varbinds: Iterable[Varbind | None], room: int
-) -> None:
-    for varbind in varbinds:
-        value = raw(varbind) if varbind else None
-        if varbind is None or value is None or varbind.oid in kept:
-            continue
-        room -= octets_kept({varbind.oid: value})
-        if room < 0 or len(kept) >= MAX_VARBINDS:
-            break
-        kept[varbind.oid] = value
-
-
-def octets_kept(kept: Mapping[str, tuple[str, int | str | None]]) -> int:
+def _octets(kept: Mapping[str, RawVarbind]) -> int:
     """Of a read's varbinds in JSON."""
     return sum(len(oid) + len(kind) + len(str(value)) + 11 for oid, (kind, value) in kept.items())

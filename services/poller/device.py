@@ -90,6 +90,7 @@ class DeviceRead(NamedTuple):
             native=self.decoded.native,
             units=meters.units,
             varbinds=self.decoded.varbinds,
+            attributes={},
             supplies=self.decoded.supplies,
             status=self.decoded.status,
             alerts=self.decoded.alerts,

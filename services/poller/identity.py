@@ -64,12 +64,16 @@ def text_of(rows: Rows, oid: str) -> str | None:
 
 def choose_profile(rows: Rows, profiles: Profiles) -> Choice:
     """The profile by what has come so far: the system group, makers' own rows."""
+    said = text_of(rows, SYS_OBJECT_ID), text_of(rows, SYS_DESCR)
+    choice = profiles.choose(*said)
+    if choice.recognised:
+        return choice
     present = tuple(
         oid
         for oid in profiles.tell_tale_rows
         if oid in rows.scalars and (text_of(rows, oid) or _number(rows, oid))
     )
-    return profiles.choose(text_of(rows, SYS_OBJECT_ID), text_of(rows, SYS_DESCR), present)
+    return profiles.choose(*said, present)
 
 
 def identity(

@@ -6,6 +6,7 @@ docs/profiles.md has the keys.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -148,16 +149,16 @@ class MeterRow(_Row):
             raise ValueError("has unit and unit_column")
         return self
 
-    @property
+    @cached_property
     def oids(self) -> list[Oid]:
         return [self.oid] if self.oid else list(self.sum or [])
 
-    @property
+    @cached_property
     def columns(self) -> list[Column]:
         where = [each.column for each in self.where]
         return [column for column in (*where, self.unit_column, self.column) if column]
 
-    @property
+    @cached_property
     def adds(self) -> bool:
         """Whether several rows of a table make one count."""
         return self.add or any(each.any_of for each in self.where)

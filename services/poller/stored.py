@@ -12,11 +12,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from services.poller.decode import (
-    MAX_KEPT,
     MAX_VARBINDS,
     Meters,
     counting,
-    octets_kept,
     read_meters,
     why_no_meters,
 )
@@ -26,8 +24,6 @@ from services.poller.recognise import Profiles
 from services.poller.rows import COUNT_TYPES, Rows
 from shared.messages import MeterRead
 from shared.snmp.port import Value, Varbind
-
-_LARGE = 512  # octets of a row in JSON: with less room than that one may have been left out
 
 
 class Replayed(NamedTuple):
@@ -182,8 +178,7 @@ class _Kept:
         return (
             used <= self._varbinds.keys()
             and len(read.varbinds) < MAX_VARBINDS
-            and octets_kept(read.varbinds) < MAX_KEPT - _LARGE
-            and not any(note.startswith("not read") for note in read.notes)
+            and not any(note.startswith(("not read", "not kept")) for note in read.notes)
         )
 
 

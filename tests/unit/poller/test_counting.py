@@ -139,6 +139,8 @@ def test_the_row_behind_a_count_is_kept_and_of_the_others_four_kilobytes(tmp_pat
     assert {f"{AT}.5.2.150", f"{AT}.5.3.150"} <= set(many.varbinds)
     kept = json.dumps(many.model_dump(mode="json")["varbinds"], separators=(",", ":"))
     assert 3800 < len(kept) <= 4096
+    left_out = 1 + 2 * 150 - len(many.varbinds)
+    assert f"not kept: {left_out} counter rows found no room" in many.notes
 
 
 @pytest.mark.parametrize(
