@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -123,11 +123,9 @@ def read_meters(rows: Rows, profile: Profile) -> Meters:
     """Every meter of the profile by the first of its rows that gives a count."""
     meters = Meters()
     for name, ways in profile.meters.items():
-        for way in ways:
-            if _read_way(meters, name, way, rows):
-                meters.missing.pop(name, None)
-                meters.bill = way if name == "total" else meters.bill
-                break
+        way = _read_first(meters, name, ways, rows)
+        if name == "total":
+            meters.bill = way
     _leave_out_what_does_not_add_up(meters, profile)
     if meters.sources.get("life_count") == meters.sources.get("total"):
         _leave_out(meters, "life_count")  # it stands beside the bill, where that is another row
@@ -142,8 +140,19 @@ def read_native(rows: Rows, profile: Profile) -> Meters:
     """What the device counts and nobody bills, under the names that the profile has for it."""
     native = Meters()
     for name, ways in profile.native.items():
-        any(_read_way(native, name, way, rows) for way in ways)
+        _read_first(native, name, ways, rows)
     return native
+
+
+def _read_first(meters: Meters, name: str, ways: Sequence[MeterRow], rows: Rows) -> MeterRow | None:
+    """The first way that gives a count."""
+    for way in ways:
+        if way.oid is not None and way.oid not in rows.scalars:
+            meters.missing[name] = _why(way.oid, None)
+        elif _read_way(meters, name, way, rows):
+            meters.missing.pop(name, None)
+            return way
+    return None
 
 
 def _apart(meters: Meters, percent: float) -> list[str]:
