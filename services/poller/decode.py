@@ -67,16 +67,28 @@ class Decoded(NamedTuple):
     native: dict[str, int]
 
 
-def decode(rows: Rows, choice: Choice, profiles: Profiles, address: str | None) -> Decoded:
-    """Raises: NotAPrinterError."""
+def decode(
+    rows: Rows,
+    choice: Choice,
+    profiles: Profiles,
+    address: str | None,
+    profile: Profile | None = None,
+) -> Decoded:
+    """
+    Args:
+        profile: the choice's, less ways to meters of which no row was asked for.
+
+    Raises: NotAPrinterError.
+    """
     if not prints(rows, choice):
         raise NotAPrinterError(NOTHING_PRINTS)
     index = printer_index(rows)
     device, told_by = identity(rows, choice, profiles, address, index)
-    meters = read_meters(rows, choice.profile)
-    native = read_native(rows, choice.profile)
-    basis, large_counts = counting(meters, choice.profile)
-    varbinds, left_out = _kept(rows, choice.profile, told_by, _used(meters, native))
+    profile = profile or choice.profile
+    meters = read_meters(rows, profile)
+    native = read_native(rows, profile)
+    basis, large_counts = counting(meters, profile)
+    varbinds, left_out = _kept(rows, profile, told_by, _used(meters, native))
     if left_out:
         meters.notes.append(f"not kept: {left_out} counter rows found no room")
     return Decoded(

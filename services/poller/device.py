@@ -155,7 +155,11 @@ async def _read_again(
         rows.take_table(await session.walk(plan.layout.walks))
         await session.confirm()
         choice = choose_profile(rows, profiles)
-        decoded = decode(rows, choice, profiles, address)
+        if choice.profile.label != plan.profile:
+            return None
+        decoded = decode(rows, choice, profiles, address, plan.layout.profile)
+        if "total" not in decoded.meters.counts:  # all that was tried tells why
+            decoded = decode(rows, choice, profiles, address)
     except (RowsChangedError, AnotherDeviceError, ErrorStatusError, MalformedAnswerError):
         return None
     except NotAPrinterError:

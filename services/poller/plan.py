@@ -9,9 +9,10 @@ is next read in full: a day later at the latest.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import NamedTuple
 
 from services.poller.identity import mac_interface, printer_index
@@ -33,6 +34,8 @@ from services.poller.mib import (
     SYS_OBJECT_ID,
     SYS_UP_TIME,
 )
+from services.poller.profile import Profile
+from services.poller.profile_rows import MeterRow
 from services.poller.recognise import Choice
 from services.poller.rows import Places, Rows, integer
 from services.poller.text import serial_or_none
@@ -59,12 +62,14 @@ class Layout(NamedTuple):
         places: which of them belong to a table.
         needed: those that the device had.
         walks: tables.
+        profile: the device's, without ways to meters by rows that are not asked for.
     """
 
     gets: tuple[tuple[str, ...], ...]
     places: Places
     needed: frozenset[str]
     walks: tuple[Walk, ...]
+    profile: Profile
 
 
 @dataclass
@@ -194,6 +199,22 @@ def _layout_of(rows: Rows, choice: Choice, manners: Manners) -> Layout:
         places=Places.of((one.oid, one.column, one.at) for one in cells),
         needed=needed,
         walks=tuple(walks),
+        profile=_asked_for(choice.profile, {one.oid for one in chain(*gets)}, rows),
+    )
+
+
+def _asked_for(profile: Profile, oids: Container[str], rows: Rows) -> Profile:
+    def is_asked(way: MeterRow) -> bool:
+        if way.column:
+            return bool(rows.column(way.column))
+        return (any if way.where_present else all)(oid in oids for oid in way.oids)
+
+    def asked(meters: Mapping[str, list[MeterRow]]) -> dict[str, list[MeterRow]]:
+        ways = {name: list(filter(is_asked, ways)) for name, ways in meters.items()}
+        return {name: there for name, there in ways.items() if there}
+
+    return profile.model_copy(
+        update={"meters": asked(profile.meters), "native": asked(profile.native)}
     )
 
 
