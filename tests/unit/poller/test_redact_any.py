@@ -25,8 +25,12 @@ words = st.text(LETTERS, min_size=5, max_size=9)
 serials = st.builds(lambda word, number: f"{word}{number}", words, st.integers(1000, 99999))
 names = st.builds(lambda word, number: f"{word.lower()}-{number}", words, st.integers(10, 999))
 emails = st.builds(lambda word, at: f"{word}@{at}.example".lower(), words, words)
-macs = st.binary(min_size=6, max_size=6).filter(
-    lambda mac: not mac[0] & 1 and any(mac[:3]) and min(mac[3:]) > 99
+macs = st.builds(
+    lambda *octets: bytes(octets),
+    st.integers(0, 127).map(lambda half: half * 2),
+    st.integers(0, 255),
+    st.integers(1, 255),
+    *[st.integers(100, 255)] * 3,
 )
 ips = st.builds(
     lambda octets: ".".join(map(str, octets)),
