@@ -157,7 +157,7 @@ async def _read_again(
         choice = choose_profile(rows, profiles)
         if choice.profile.label != plan.profile:
             return None
-        decoded = decode(rows, choice, profiles, address, plan.layout.profile)
+        decoded = decode(rows, choice, profiles, address, plan.layout.asked)
         if "total" not in decoded.meters.counts:  # all that was tried tells why
             decoded = decode(rows, choice, profiles, address)
     except (RowsChangedError, AnotherDeviceError, ErrorStatusError, MalformedAnswerError):

@@ -62,7 +62,8 @@ class Layout(NamedTuple):
         places: which of them belong to a table.
         needed: those that the device had.
         walks: tables.
-        profile: the device's, without ways to meters by rows that are not asked for.
+        profile: the device's; kept, so that no other has its id.
+        asked: the same, without ways to meters by rows that are not asked for.
     """
 
     gets: tuple[tuple[str, ...], ...]
@@ -70,6 +71,7 @@ class Layout(NamedTuple):
     needed: frozenset[str]
     walks: tuple[Walk, ...]
     profile: Profile
+    asked: Profile
 
 
 @dataclass
@@ -167,7 +169,7 @@ def _shape(rows: Rows, choice: Choice, manners: Manners) -> tuple[object, ...]:
     for cells in rows.columns.values():
         octets += sum(map(_value_octets, cells.values()))
     return (
-        tuple((way.column, *way.columns, *way.oids) for way in choice.profile.counter_rows),
+        id(choice.profile),
         manners.version,
         manners.max_varbinds,
         printer_index(rows),
@@ -199,7 +201,8 @@ def _layout_of(rows: Rows, choice: Choice, manners: Manners) -> Layout:
         places=Places.of((one.oid, one.column, one.at) for one in cells),
         needed=needed,
         walks=tuple(walks),
-        profile=_asked_for(choice.profile, {one.oid for one in chain(*gets)}, rows),
+        profile=choice.profile,
+        asked=_asked_for(choice.profile, {one.oid for one in chain(*gets)}, rows),
     )
 
 

@@ -8,10 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from services.poller.device import DeviceRead, read_device
-from services.poller.mib import SYS_UP_TIME
+from services.poller.mib import MARKER_LIFE_COUNT, SYS_OBJECT_ID, SYS_UP_TIME
 from services.poller.plan import AWAKE, LASTS, Plan
+from services.poller.profile import load_profiles
+from services.poller.recognise import Profiles
 from shared.snmp.port import Manners, Varbind
-from tests.unit.poller.reading import NOON, PROFILES, TARGET
+from tests.unit.poller.reading import NOON, PROFILES, TARGET, by_oid, counter
+from tests.unit.poller.test_profile import SMALL, folder
 from tests.unit.walks import WalkSession, rows_of
 
 WALKS = Path(__file__).parents[2] / "walks"
@@ -21,12 +24,15 @@ SOON = NOON + timedelta(hours=4)
 
 
 def read(
-    rows: Mapping[str, Varbind], plan: Plan | None = None, at: datetime = NOON
+    rows: Mapping[str, Varbind],
+    plan: Plan | None = None,
+    at: datetime = NOON,
+    profiles: Profiles = PROFILES,
 ) -> tuple[DeviceRead, int]:
     """The read, and how many questions it took."""
     session = WalkSession(rows)
     session.manners = Manners(max_varbinds=60)
-    device = asyncio.run(read_device(session, PROFILES, TARGET.snmp, lambda: at, plan))
+    device = asyncio.run(read_device(session, profiles, TARGET.snmp, lambda: at, plan))
     return device, len(session.asked)
 
 
@@ -40,6 +46,24 @@ def test_a_device_that_was_read_is_asked_for_its_rows_alone() -> None:
 
     assert second.decoded == first.decoded
     assert warm < cold
+
+
+def test_profiles_that_name_the_same_rows_differently_are_not_mixed_up(tmp_path: Path) -> None:
+    for name, meter in (("north", "copy"), ("south", "print")):
+        folder(tmp_path, **{name: SMALL.replace("northwind", name).replace("copy:", f"{meter}:")})
+    rows = by_oid(
+        Varbind(SYS_OBJECT_ID, "ObjectIdentifier", "1.3.6.1.4.1.32473.1"),
+        counter("1.3.6.1.4.1.32473.1.2.0", 7),
+        counter(f"{MARKER_LIFE_COUNT}.1.1", 9),
+    )
+    profiles = load_profiles(tmp_path)
+    for name, meter in (("north", "copy"), ("south", "print")):
+        known = Profiles({"rfc3805": profiles["rfc3805"], name: profiles[name]})
+        first, _ = read(rows, profiles=known)
+        second, _ = read(rows, first.plan, SOON, known)
+
+        assert first.plan is not None
+        assert first.decoded.meters.counts == second.decoded.meters.counts == {"total": 9, meter: 7}
 
 
 def test_after_a_day_it_is_read_in_full_again() -> None:
