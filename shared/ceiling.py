@@ -59,7 +59,7 @@ def _quiet(text: str) -> str:
 class CeilingFile(BaseModel):
     """What the file may say; TOML."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     networks: list[str] | None = None  # None: the private networks that the box itself is in
     ports: list[Annotated[int, Field(ge=1, le=65535)]] = [161]

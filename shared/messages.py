@@ -33,7 +33,12 @@ MAX_ORDERS_A_PART = 1_000
 class Part(BaseModel):
     """A part of a message: frozen, unknown fields refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        defer_build=True,  # a command that needs two kinds of message does not wait for all
+    )
 
 
 class Message(Part):
