@@ -86,6 +86,17 @@ class Replay:
             no_meters = f"no {name}: the row {row} was not kept"
         return Replayed(meters, not_read, no_meters, *counting(meters, self._profile))
 
+    def says_the_same(self, read: MeterRead) -> bool:
+        """Whether the profile can be the one that the read was made with."""
+        replayed = self.of(read)
+        counts, sources = replayed.meters.counts, replayed.meters.sources
+        return counts.keys() <= read.meters.keys() and all(
+            name in replayed.not_read
+            if name not in counts
+            else (counts[name], sources[name]) == (count, read.sources.get(name))
+            for name, count in read.meters.items()
+        )
+
     def _known(
         self, kept: _Kept, as_before: frozenset[str]
     ) -> tuple[dict[str, list[MeterRow]], dict[str, str]]:

@@ -45,13 +45,18 @@ class Changed:
             raise ProfileError(f"two profiles are {profile.label}: raise the version of one")
         return profile
 
-    def replay(self, profile: Profile, was: str) -> Replay:
-        """Of reads that a profile of the label `was` made. Labels are the sites': they have an end
-        here."""
-        known = self.known.get(was)
-        pair = profile.profile, was if known else ""
+    def replay(self, profile: Profile, read: MeterRead) -> Replayed:
+        """The read through a profile. One of the read's label that gives other meters is not what
+        it was made with: then only what was kept is known."""
+        was = self.known.get(read.profile)
+        if was is not None and not self._replay(was, was).says_the_same(read):
+            was = None
+        return self._replay(profile, was).of(read)
+
+    def _replay(self, profile: Profile, was: Profile | None) -> Replay:
+        pair = profile.label, was.label if was else ""
         if pair not in self._replays:
-            self._replays[pair] = Replay(profile, known)
+            self._replays[pair] = Replay(profile, was)
         return self._replays[pair]
 
 
@@ -155,8 +160,8 @@ def difference(kept: KeptRead, changed: Changed) -> Difference | None:
     profile = changed.of(read, kept.correction.profile if kept.correction else read.profile)
     if profile is None:
         return None
-    replayed = changed.replay(profile, read.profile).of(read)
-    return Difference(kept, read, profile, changed.digests[profile.profile], replayed)
+    digest = changed.digests[profile.profile]
+    return Difference(kept, read, profile, digest, changed.replay(profile, read))
 
 
 class Seen(NamedTuple):

@@ -20,7 +20,7 @@ from shared.messages import MeterRead
 from shared.store.corrections import Correction, KeptRead, SiteOfCustomer
 from shared.store.reports import Customer
 from tests.contract import northwind
-from tests.contract.northwind import BILLED, LIFE, WITH_SERVICE, day, profiles_in, read_of
+from tests.contract.northwind import BILLED, COLOR, LIFE, WITH_SERVICE, day, profiles_in, read_of
 
 AT = day("2026-09-01")
 SITE = SiteOfCustomer(1, "hq", Customer(1, "Acme", "UTC"))
@@ -97,6 +97,20 @@ def test_a_higher_version_with_the_same_rows_does_not_differ(tmp_path: Path, was
     higher = northwind.write_profile(tmp_path / "2", 2, {"total": WITH_SERVICE})
 
     assert not differing(kept(read), changed_profiles([], higher, [was])).differs
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_profile_of_the_reads_label_that_it_was_not_made_with_tells_nothing_of_it(
+    version: int, tmp_path: Path, was: Path
+) -> None:
+    """Of one that was changed in place, every row would seem asked for and absent."""
+    read = read_of(profiles_in(was), 1, AT, COUNTERS)
+    northwind.write_profile(was, 1, {"total": COLOR})
+    now = northwind.write_profile(tmp_path / "now", version, {"total": COLOR})
+
+    found = differing(kept(read), changed_profiles([], now, [was]))
+
+    assert (found.lost, found.replayed.not_read["total"]) == (["total"], COLOR)
 
 
 def test_a_maker_that_has_a_profile_now_loses_what_its_rows_would_have_said(
