@@ -38,10 +38,13 @@ def profile_now(read: MeterRead, profiles: Profiles) -> Profile | None:
     """The profile that the read's device would have now; None where the read's own is not loaded.
 
     By sysObjectID and sysDescr, which a read keeps. Makers' own rows, by which a device is told
-    that says neither, may not have been kept: such a one stays with the profile it had.
+    that says neither, may not have been kept: such a one stays with the profile it had, and so
+    does one whose sysDescr the site withholds, where the number alone may be another maker's.
     """
     own = profiles.by_name.get(read.profile.partition("@")[0])
     if own is None or not read.device.sys_object_id:
+        return own
+    if not read.device.description and any(match.both for match in own.match):
         return own
     choice = profiles.choose(read.device.sys_object_id, read.device.description)
     return choice.profile if choice.recognised else own

@@ -240,6 +240,21 @@ def test_a_device_has_the_profile_that_would_be_chosen_for_it_now() -> None:
     assert chosen == ["northwind@1", "northwind@1", None, BY_LABEL["rfc3805@1"].label]
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("withheld", [{}, {"description": None}], ids=["", "withheld"])
+def test_a_walk_keeps_its_profile_whatever_the_site_withholds(
+    name: str, withheld: dict[str, None]
+) -> None:
+    """What lies inside a device that has another maker's number, its sysDescr alone tells."""
+    read = read_rows(rows_of(WALKS / f"{name}.snmprec"))
+    device = read.device.model_copy(update=withheld)
+
+    now = profile_now(read.model_copy(update={"device": device}), PROFILES)
+
+    assert now is not None
+    assert now.label == read.profile
+
+
 def test_a_profiles_digest_changes_with_its_numbers_and_not_with_its_words() -> None:
     words = {"title": "Northwind devices", "version": 2, "match": []}
 
