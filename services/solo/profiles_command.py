@@ -37,6 +37,7 @@ from shared.store.corrections import SiteOfCustomer, kept_reads, sites_by_custom
 from shared.store.postgres import Store, open_store
 
 _AT_ONCE = 500
+_LONGEST = 1000  # of a reason or an author
 _EARLIEST, _LATEST = "1990-01-01", "2199-12-30"  # days that a period may have
 
 
@@ -98,8 +99,8 @@ def run_command(args: argparse.Namespace) -> int:
     try:
         if args.verb == "list":
             return _list(folder, as_json=args.json)
-        if args.verb == "apply" and not args.first:
-            raise _AskedWrongError("apply needs --from DAY")
+        if args.verb == "apply":
+            _check_correcting(args)
         days(args.first or _EARLIEST, args.last or _LATEST, "UTC")
         changed = changed_profiles(args.names, folder, args.was)
     except (ProfileError, PeriodError, _AskedWrongError) as error:
@@ -113,6 +114,14 @@ def run_command(args: argparse.Namespace) -> int:
 
     failed = on_database(args, work)
     return failed or status
+
+
+def _check_correcting(args: argparse.Namespace) -> None:
+    if not args.first:
+        raise _AskedWrongError("apply needs --from DAY")
+    for option, said in (("--reason", args.reason), ("--author", args.author)):
+        if len(said or "") > _LONGEST:
+            raise _AskedWrongError(f"{option} has {len(said)} characters; at most {_LONGEST}")
 
 
 def _list(folder: Path | None, *, as_json: bool) -> int:
@@ -183,7 +192,7 @@ class _Run:
         args, written = self._args, 0
         author = args.author or getpass.getuser()
         names = " ".join(sorted(self._changed.names))
-        reason = args.reason or f"profiles apply {names} --from {args.first}"[:1000]
+        reason = args.reason or f"profiles apply {names} --from {args.first}"[:_LONGEST]
         for site in await _sites(store):
             async for page in self._pages(store, site):
                 now = utc_now()  # a report that is made meanwhile is told from one made before

@@ -397,6 +397,7 @@ async def test_what_differs_is_told_in_words(shop: Shop) -> None:
     ("words", "fault"),
     [
         ("apply", "apply needs --from DAY"),
+        (f"apply --from 2026-10-02 --reason {'x' * 1025}", "--reason has 1025 characters"),
         ("diff --from yesterday", "'yesterday' is no day; write it like 2026-10-15"),
         ("diff --from 2026-10-02 --to 2026-10-01", "ends before it begins"),
         ("diff nordwind", "no profile 'nordwind'; known: "),
