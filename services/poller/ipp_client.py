@@ -183,6 +183,8 @@ class _Asking:
                 if _is_of_tls(error):
                     raise NotReadableError(f"{uri}: no TLS with it: {error}"[:500]) from error
                 refused = str(error)
+            except ssl.SSLError as error:  # after the handshake; httpx lets it through
+                raise NotReadableError(f"{uri}: no TLS with it: {error}"[:500]) from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 fault = f"{uri}: broke off: {error or type(error).__name__}"[:500]
                 raise NotReadableError(fault) if self.heard else IppNoAnswerError(fault) from error

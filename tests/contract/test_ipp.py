@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -406,6 +407,18 @@ async def test_a_server_without_tls_is_told() -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     async with server(plain, greeting=True) as there:
+        with pytest.raises(NotReadableError, match="no TLS with it"):
+            await ask(f"ipps://127.0.0.1:{there.port}/ipp")
+
+
+async def test_tls_that_breaks_after_the_handshake_is_told(tmp_path: Path) -> None:
+    async def plain(writer: asyncio.StreamWriter) -> None:
+        os.write(writer.get_extra_info("socket").fileno(), b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    made = ensure_ca(tmp_path, ["127.0.0.1"], utc_now())
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(made.cert, made.key)
+    async with server(plain, tls=tls) as there:
         with pytest.raises(NotReadableError, match="no TLS with it"):
             await ask(f"ipps://127.0.0.1:{there.port}/ipp")
 
