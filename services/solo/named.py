@@ -57,6 +57,7 @@ def _networks(target: TypedTarget) -> Iterable[Network]:
 def _networks_of(host: str, entry: str) -> list[Network]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        raise TypedWrongError(f"{entry}: {error.strerror}") from None
+    except (OSError, UnicodeError) as error:  # the second of a label that is too long
+        reason = error.strerror if isinstance(error, OSError) else "is no name"
+        raise TypedWrongError(f"{entry}: {reason}") from None
     return [ip_network(str(address[0]).partition("%")[0]) for *_, address in found]

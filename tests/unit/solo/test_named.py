@@ -24,3 +24,8 @@ def test_a_wrong_uri_is_told_without_what_is_secret_in_it() -> None:
         naming(Ceiling(networks=()), ["ipp://me:secret@127.0.0.7/"])
 
     assert "secret" not in str(told.value)
+
+
+def test_a_name_that_cannot_be_one_is_told() -> None:
+    with pytest.raises(TypedWrongError, match="is no name"):
+        naming(Ceiling(networks=()), [f"ipp://{'a' * 64}/"])
