@@ -1,268 +1,34 @@
-"""A profile that was wrong for two months, and what `pagetally profiles` makes of it."""
+"""`pagetally profiles`, as it is typed: what it corrects, refuses, leaves alone and says."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import io
 import json
 import re
 import shlex
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import openpyxl
 import pytest
 
 from services.cli import main
 from services.ingest.corrections import write_corrections
-from services.ingest.sites import Site, add_customer, add_site
-from services.reporter.make import make_report
-from services.reporter.period import month
+from services.ingest.sites import add_customer, add_site
 from services.solo import profiles_command
-from shared.clock import utc_now
-from shared.store.deliveries import workbook_of
 from shared.store.postgres import Store, StoreError
-from shared.store.reports import customer_named
 from tests.contract import northwind
-from tests.contract.northwind import BILLED, COLOR, LIFE, WITH_SERVICE, day, profiles_in, read_of
-
-_FIRST = day("2026-08-31")
-_DAYS = (0, 29, 61)  # to 2026-10-31
-_TIMES = [_FIRST + timedelta(days) for days in _DAYS]
-
-
-def counters(number: int, days: int) -> dict[str, int]:
-    """Of the `number`th device, some days after the first: more service where more is printed."""
-    billed = 1000 * number + 10 * (number % 7 + 1) * days
-    with_service = billed + 300 + days * (number % 3)
-    return {BILLED: billed, WITH_SERVICE: with_service, COLOR: billed // 3, LIFE: with_service}
-
-
-class Dealer:
-    """Who types commands against one database."""
-
-    def __init__(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
-        self._url, self._capsys = url, capsys
-
-    async def run(self, *words: str, status: int = 0) -> str:
-        self._capsys.readouterr()
-        done = await asyncio.to_thread(main, [*words, "--database", self._url])
-        out, faults = self._capsys.readouterr()
-        assert done == status, faults
-        return out + faults
-
-    async def lines(self, *words: str, status: int = 0) -> list[dict[str, Any]]:
-        said = await self.run(*words, "--json", status=status)
-        return [json.loads(line) for line in said.splitlines()]
+from tests.contract.northwind import BILLED, COLOR, WITH_SERVICE
+from tests.contract.shop import Dealer, Shop, report
 
 
 @pytest.fixture
-def dealer(
-    store_url: str,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Dealer:
-    monkeypatch.setenv("PAGETALLY_STATE", str(tmp_path / "state"))
-    return Dealer(store_url, capsys)
-
-
-async def filled(store: Store, profiles: Path) -> dict[str, Site]:
-    """Two customers: 240 and 160 devices, the last five of which an agent without profiles read."""
-    sites = {}
-    for customer, numbers in (("Acme", range(240)), ("Bolt", range(240, 400))):
-        await add_customer(store, customer)
-        sites[customer] = site = await add_site(store, customer, customer.lower())
-        known, unknown = profiles_in(profiles), profiles_in(None)
-        reads = (
-            read_of(
-                unknown if number >= 395 else known,
-                number,
-                at,
-                counters(number, (at - _FIRST).days),
-            )
-            for at in _TIMES
-            for number in numbers
-        )
-        await northwind.stored(store, site, reads)
-    return sites
-
-
-async def report(store: Store, customer: str, period: str) -> dict[str, dict[str, Any]]:
-    """A report that is made now: its rows by serial."""
-    async with store.transaction() as connection:
-        known = await customer_named(connection, customer)
-    assert known is not None
-    made = await make_report(
-        store,
-        known,
-        month(period, "UTC"),
-        f"asked {utc_now().isoformat()}",
-        utc_now(),
-        mail_from="meters@dealer.example",
-        mailed=False,
-    )
-    async with store.transaction() as connection:
-        _, workbook = await workbook_of(connection, made)
-    rows = openpyxl.load_workbook(io.BytesIO(workbook), read_only=True)["Meters"].values
-    titles = [str(title) for title in next(rows)]
-    found = [dict(zip(titles, row, strict=True)) for row in rows]
-    return {str(row["Serial"]): row for row in found}
-
-
-async def truth(store: Store) -> tuple[str, int]:
-    """A digest over all messages, which nothing may change, and the length of the ledgers."""
-    async with store.transaction() as connection:
-        cursor = await connection.execute(
-            "select body, digest from message order by site_id, ledger_no"
-        )
-        digest = northwind.digests(await cursor.fetchall())
-        cursor = await connection.execute("select sum(length)::int as length from site_head")
-        row = await cursor.fetchone()
-    return digest, (row or {})["length"]
-
-
-async def test_a_profile_that_was_wrong_for_two_months_is_corrected(
-    store: Store, dealer: Dealer, tmp_path: Path
-) -> None:
-    """400 devices of two customers, both months reported: diff, apply, what changes, and why."""
-    was, now = northwind.wrong(tmp_path / "was"), northwind.right(tmp_path / "now")
-    await filled(store, was)
-    for customer in ("Bolt", "Acme"):
-        for period in ("2026-09", "2026-10"):
-            reported = await report(store, customer, period)
-    stored = await truth(store)
-    asked = ("--profiles", str(now), "--was", str(was), "--from", "2026-08-31")
-
-    *differ, summary = await dealer.lines("profiles", "diff", *asked)
-
-    assert summary == {
-        "outcome": "summary",
-        "devices": 400,
-        "differ": 400,
-        "losing": 5,
-        "reads": 1200,
-        "reads_that_differ": 1200,
-    }
-    one = of("NW00005", differ)
-    assert (one["customer"], one["profile_was"], one["profile"]) == (
-        "Acme",
-        "northwind@1",
-        "northwind@2",
-    )
-    assert one["meters"]["total"] == {
-        "reads": 3,
-        "first": {"at": "2026-08-31T12:00:00+00:00", "was": 5300, "now": 5000},
-        "last": {"at": "2026-10-31T12:00:00+00:00", "was": 9082, "now": 8660},
-    }
-    unkept = of("NW00399", differ)
-    assert (unkept["lost"], unkept["not_read"]["total"]) == (["total"], BILLED)
-    assert await truth(store) == stored
-
-    *told, applied = await dealer.lines("profiles", "apply", *asked, "--yes", status=1)
-
-    assert (applied["corrected"], applied["refused"]) == (395 * 3, 5)
-    totals = [each for each in told if each["outcome"] == "volume" and each["meter"] == "total"]
-    # of every third device no service pages were printed
-    assert {(each["customer"], each["period"], each["serial"]) for each in totals} == {
-        ("Acme" if number < 240 else "Bolt", period, f"NW{number:05}")
-        for number in range(395)
-        if number % 3
-        for period in ("2026-09", "2026-10")
-    }
-    five = of("NW00005", [each for each in totals if each["period"] == "2026-10"])
-    assert (five["reported"], five["corrected"], five["difference"]) == (1984, 1920, -64)
-    assert reported["NW00005"]["Pages total"] == 1984
-    sums = {
-        (each["customer"], each["period"]): each["corrected"] - each["reported"]
-        for each in told
-        if each["outcome"] == "period" and each["meter"] == "total"
-    }
-    assert sums == {
-        (customer, period): -days * sum(number % 3 for number in numbers)
-        for customer, numbers in (("Acme", range(240)), ("Bolt", range(240, 395)))
-        for period, days in (("2026-09", 29), ("2026-10", 32))
-    }
-    assert await truth(store) == (stored[0], stored[1] + 395 * 3)
-
-    *told, applied = await dealer.lines("profiles", "apply", *asked, "--yes", status=1)
-
-    assert applied["corrected"] == 0
-    assert len([each for each in told if each["outcome"] == "volume"]) > len(totals)
-    assert await truth(store) == (stored[0], stored[1] + 395 * 3)
-
-    anew = (await report(store, "Acme", "2026-10"))["NW00005"]
-
-    assert (anew["Pages total"], anew["Status"], anew["Profile"]) == (1920, "ok", "northwind@2")
-    today = f"{utc_now():%Y-%m-%d}"
-    assert anew["Note"] == (
-        f"previous reading corrected on {today}: profile northwind@2;"
-        f" current reading corrected on {today}: profile northwind@2"
-    )
-    said = await dealer.run("explain", str(anew["Current read id"]), "total")
-    assert "total = 8660 impressions, as read 9082 impressions\n" in said
-    assert f"  corrected by northwind@2\n  {BILLED}  Counter32  8660\n" in said
-    assert f"  as read by northwind@1\n  {WITH_SERVICE}  Counter32  9082\n" in said
-
-
-def of(serial: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
-    [line] = [each for each in lines if each.get("serial") == serial]
-    return line
-
-
-# -- in small -----------------------------------------------------------------------------------
-
-
-@dataclass
-class Shop:
-    """One customer with one site, whose devices were read with the wrong profile."""
-
-    store: Store
-    dealer: Dealer
-    site: Site
-    was: Path
-    now: Path
-
-    async def reads(self, *days: int, number: int = 1, profiles: Path | None = None) -> list[UUID]:
-        known = profiles_in(profiles or self.was)
-        made = [
-            read_of(known, number, _FIRST + timedelta(each), counters(number, each))
-            for each in days
-        ]
-        await northwind.stored(self.store, self.site, made)
-        return [read.id for read in made]
-
-    async def profiles(self, verb: str, *words: str, status: int = 0) -> list[dict[str, Any]]:
-        asked = ("--was", str(self.was), "--from", "2026-08-01")
-        return await self.dealer.lines("profiles", verb, *asked, *words, status=status)
-
-    async def profiles_text(self, verb: str, *words: str, status: int) -> str:
-        asked = ("--was", str(self.was), "--from", "2026-08-01")
-        return await self.dealer.run("profiles", verb, *asked, *words, status=status)
-
-    async def apply(self, folder: Path, *words: str, status: int = 0) -> dict[str, Any]:
-        asked = ("--profiles", str(folder), "--yes")
-        return (await self.profiles("apply", *asked, *words, status=status))[-1]
-
-    async def totals(self) -> list[int]:
-        async with self.store.transaction() as connection:
-            cursor = await connection.execute(
-                "select m.value from read r join meter m on m.read_id = r.id"
-                " where m.name = 'total' order by r.taken_at"
-            )
-            return [row["value"] for row in await cursor.fetchall()]
-
-
-@pytest.fixture
-async def shop(store: Store, dealer: Dealer, tmp_path: Path) -> Shop:
+async def shop(
+    store: Store, store_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Shop:
     await add_customer(store, "Acme")
     site = await add_site(store, "Acme", "hq")
     folders = northwind.wrong(tmp_path / "was"), northwind.right(tmp_path / "now")
-    return Shop(store, dealer, site, *folders)
+    return Shop(store, Dealer(store_url, capsys), site, *folders)
 
 
 async def test_a_correction_is_undone_by_the_profile_that_it_corrected(shop: Shop) -> None:
