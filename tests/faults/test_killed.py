@@ -37,7 +37,7 @@ from tests.flow.stack import Stack
 LONG = os.environ.get("PAGETALLY_FAULTS") == "long"
 ROUNDS = 100 if LONG else 20
 SNMP_PORT = 16321
-SEGMENT = "127.41.0.0/27"
+SEGMENT = "127.41.0.0/26"
 SERVICES = ("discovery", "poller", "poller-2", "uploader", "ingest", "reporter")
 
 

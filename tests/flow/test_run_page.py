@@ -137,9 +137,8 @@ def disagreements(by_address: dict[str, Device], rows: list[dict[str, Any]]) -> 
                 yield f"{device.name}: is missing"
             continue
         for field, column in (("serial", "Serial"), ("model", "Model")):
-            blank_for_now = row[column] is None and device.needs_a_profile_for(field)
-            if row[column] not in device.accepts(field) and not blank_for_now:
+            if row[column] not in device.accepts(field):
                 yield f"{device.name}: {field} {row[column]!r}, truth {device.accepts(field)}"
         total = row["Current total"]
-        if total != device.total and not (total is None and device.total_needs_a_profile):
+        if total != device.total:
             yield f"{device.name}: total {total}, truth {device.total}"
