@@ -9,7 +9,17 @@ import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv6Address
 
-from services.poller.private_rows import EMAIL, IP, MAC, NAME, PHONE, SERIAL, URL, UUID
+from services.poller.private_rows import (
+    COMMUNITY,
+    EMAIL,
+    IP,
+    MAC,
+    NAME,
+    PHONE,
+    SERIAL,
+    URL,
+    UUID,
+)
 
 Said = Iterator[tuple[str, str]]
 
@@ -30,7 +40,12 @@ _FORMS = [
             NAME,
             r"(?<![a-z])(?:host[ _-]?(?:name)?|(?:user|computer|printer|job|document)[ _-]?name"
             r"|user|owner|login|contact|location|asset[ _-]?tag|ssid|workgroup|domain|jobacct\d*)"
-            rf"\s?[:=]\s*({_VALUE})",
+            rf"[\"']?\s?[:=]\s*[\"']?({_VALUE})",
+        ),
+        (
+            COMMUNITY,
+            r"(?<![a-z])(?:pass(?:word|wd|phrase|code)|pwd|psk|secret|community(?:[ _-]?string)?)"
+            rf"[\"']?\s?[:=]\s*[\"']?({_VALUE})",
         ),
         (MAC, r"(?<![a-z])(?:MAC|HW|ethernet)(?:[ _-]?addr(?:ess)?)?\s?[:=]\s*([0-9a-f]{12})"),
         (EMAIL, r"(?<![a-z0-9._%+-])([a-z0-9._%+-]{1,64}@[a-z0-9.-]{0,80}[a-z0-9])"),
