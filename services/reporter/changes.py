@@ -27,7 +27,8 @@ _DEVICES_AT_ONCE = 100
 
 @dataclass(frozen=True)
 class VolumeChange:
-    """A meter of a device in a report: the pages that it says, and those that it would say now.
+    """A meter of a device in a report: the pages that it says, and those that it would say of the
+    same reads as they are corrected.
 
     None: no volume could be told; `was.notes` or `now.notes` say why.
     """
@@ -89,12 +90,11 @@ async def _of_devices(
     then, old_sources = await corrections.as_they_were(
         connection, [read for each in reads.values() for read in each], report.made_at
     )
-    as_reported = {
-        device: [then[read.id] for read in each if read.id in then]
-        for device, each in reads.items()
-    }
+    # a read that came later is no correction: its pages are in another report, or in none yet
+    as_today = {device: [r for r in each if r.id in then] for device, each in reads.items()}
+    as_reported = {device: [then[r.id] for r in each] for device, each in as_today.items()}
     was = await _volumes(connection, as_reported, period, report.made_at, old_sources)
-    now = await _volumes(connection, reads, period, report.made_at, {})
+    now = await _volumes(connection, as_today, period, report.made_at, {})
     shown = {device: _shown(was[device], now[device]) for device in reads}
     origins = await reports.read_origins(connection, [read for read in shown.values() if read])
     changes = []

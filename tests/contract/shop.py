@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import openpyxl
 import pytest
 
 from services.cli import main
 from services.ingest.sites import Site
+from services.poller.recognise import Profiles
 from services.reporter.make import make_report
 from services.reporter.period import month
 from shared.clock import utc_now
@@ -63,13 +64,15 @@ class Shop:
     was: Path
     now: Path
 
-    async def reads(self, *days: int, number: int = 1, profiles: Path | None = None) -> list[UUID]:
-        known = profiles_in(profiles or self.was)
-        made = [
-            read_of(known, number, FIRST + timedelta(each), counters(number, each)) for each in days
-        ]
+    async def reads(self, *days: int, profiles: Path | None = None) -> None:
+        await self._reads(profiles_in(profiles or self.was), days)
+
+    async def reads_by_the_standard_profile(self, *days: int) -> None:
+        await self._reads(profiles_in(None), days)
+
+    async def _reads(self, known: Profiles, days: Iterable[int]) -> None:
+        made = [read_of(known, 1, FIRST + timedelta(each), counters(1, each)) for each in days]
         await northwind.stored(self.store, self.site, made)
-        return [read.id for read in made]
 
     async def profiles(self, verb: str, *words: str, status: int = 0) -> list[dict[str, Any]]:
         asked = ("--was", str(self.was), "--from", "2026-08-01")

@@ -44,6 +44,18 @@ async def test_a_correction_is_undone_by_the_profile_that_it_corrected(shop: Sho
     assert await shop.totals() == as_read
 
 
+async def test_what_was_read_by_another_profile_is_undone_by_that_one(shop: Shop) -> None:
+    await shop.reads_by_the_standard_profile(0, 10)
+    as_read = await shop.totals()
+    await shop.apply(shop.now, "--include-not-read")
+    corrected = await shop.totals()
+
+    undone = await shop.profiles("apply", "rfc3805", "--was", str(shop.now), "--yes")
+
+    assert (as_read, corrected, undone[-1]["corrected"]) == ([1300, 1510], [], 2)
+    assert await shop.totals() == as_read
+
+
 async def test_only_reads_of_the_days_asked_for_are_corrected(shop: Shop) -> None:
     await shop.reads(0, 1, 2, 3)
 
@@ -80,6 +92,17 @@ async def test_a_volume_that_can_no_longer_be_told_is_blank_and_says_why(shop: S
     assert (change["meter"], change["reported"], change["corrected"]) == ("total", 609, None)
     assert change["status"] == "changed"
     assert any("profile changed from northwind@1 to northwind@2" in it for it in change["notes"])
+
+
+async def test_a_read_that_came_after_the_report_is_no_correction_of_it(shop: Shop) -> None:
+    await shop.reads(0, 20)
+    await report(shop.store, "Acme", "2026-09")
+    await shop.reads(25)
+
+    told = await shop.profiles("apply", "--profiles", str(shop.now), "--yes")
+
+    [change] = [each for each in told if each["outcome"] == "volume" and each["meter"] == "total"]
+    assert (change["reported"], change["corrected"], change["difference"]) == (420, 400, -20)
 
 
 async def test_a_report_that_was_made_again_is_not_listed(shop: Shop) -> None:
@@ -190,7 +213,7 @@ def test_the_commands_of_the_docs_can_be_typed() -> None:
         for words in re.findall(r"pagetally profiles ([^`\n]+)", said)
     ]
 
-    assert verbs == ["list", "diff", "apply", "apply"]
+    assert verbs == ["list", "diff", "apply", "apply", "apply"]
 
 
 async def test_the_list_tells_built_in_profiles_from_own_ones(
