@@ -8,7 +8,7 @@ from random import Random
 from string import ascii_lowercase, ascii_uppercase, digits
 from typing import NamedTuple
 
-_LONGEST = 255  # that is looked for elsewhere
+_LONGEST = 2_048  # that is looked for; as long as a value is
 _SHORTEST = 3
 _TRIES = 200
 _KINDS = (digits, ascii_lowercase, ascii_uppercase)

@@ -139,6 +139,13 @@ def test_a_serial_that_is_the_name_too_is_replaced_in_the_model_as_well() -> Non
     assert now[SERIAL_ROW].value == now["1.3.6.1.2.1.1.5.0"].value
 
 
+def test_a_long_url_is_replaced_to_its_end() -> None:
+    now = after(f"at http://10.0.0.9/{'scan/' * 60}?token=Zt8Q0pK2")
+
+    assert b"Zt8Q0pK2" not in now
+    assert now.startswith(b"at http://10.")
+
+
 def test_a_serial_between_other_octets_is_found_elsewhere() -> None:
     now = redacted(
         octets(SERIAL_ROW, b"\x01\x15VNB3K12345\x00"), octets(f"{MAKER}.1.0", "vnb3k12345")
