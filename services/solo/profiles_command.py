@@ -169,8 +169,10 @@ class _Run:
 
     async def _look(self, store: Store) -> Differences:
         found = Differences()
-        async for site, one in self._differences(store):
-            found.add(site, one)
+        for site in await _sites(store):
+            async for page in self._pages(store, site):
+                for one in page:
+                    found.add(site, one)
         return found
 
     async def _apply(self, store: Store, found: Differences) -> int:
@@ -179,7 +181,7 @@ class _Run:
         reads, devices = found.to_correct(refused)
         if reads and not args.yes and not _agreed(reads, devices):
             return 2
-        written = await self._write(store, refused) if reads else 0
+        written = await self._write(store, found, refused) if reads else 0
         starts = [self._span(site.customer.zone)[0] for site in await _sites(store)]
         if starts:
             async for change in volume_changes(store, min(starts)):
@@ -187,8 +189,11 @@ class _Run:
         self._told.applied(found, refused, written)
         return 1 if refused else 0
 
-    async def _write(self, store: Store, refused: set[Key]) -> int:
-        """The reads are looked at again: more may have come, and each page is one transaction."""
+    async def _write(self, store: Store, found: Differences, refused: set[Key]) -> int:
+        """The reads are looked at again: more may have come, and each page is one transaction.
+
+        A device of which one that came meanwhile would lose a meter is refused from there on.
+        """
         args, written = self._args, 0
         author = args.author or getpass.getuser()
         names = " ".join(sorted(self._changed.names))
@@ -196,24 +201,19 @@ class _Run:
         for site in await _sites(store):
             async for page in self._pages(store, site):
                 now = utc_now()  # a report that is made meanwhile is told from one made before
-                fresh = [
-                    one.correction(author, reason, now)
-                    for one in page
-                    if one.differs
-                    and key_of(one.kept, one.read) not in refused
-                    and (args.include_not_read or not one.lost)
-                ]
+                fresh = []
+                for one in page:
+                    key = key_of(one.kept, one.read)
+                    if one.lost and not args.include_not_read and key not in refused:
+                        found.add(site, one)
+                        refused.add(key)
+                    if one.differs and key not in refused:
+                        fresh.append(one.correction(author, reason, now))
                 if fresh:
                     written += await write_corrections(
                         store, Site(site.id, site.name, site.customer.id), fresh
                     )
         return written
-
-    async def _differences(self, store: Store) -> AsyncIterator[tuple[SiteOfCustomer, Difference]]:
-        for site in await _sites(store):
-            async for page in self._pages(store, site):
-                for one in page:
-                    yield site, one
 
     async def _pages(self, store: Store, site: SiteOfCustomer) -> AsyncIterator[list[Difference]]:
         """A site's reads by time, some at once; no transaction is open while they are looked at."""

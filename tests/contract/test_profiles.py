@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import re
 import shlex
@@ -139,6 +140,25 @@ async def test_an_apply_that_broke_off_is_finished_by_the_next(
     assert told[-1]["corrected"] == 2
     assert [(each["reported"], each["corrected"]) for each in told if each.get("meter") == "total"]
     assert await shop.totals() == [1000, 1200, 1400, 1580]
+
+
+async def test_a_read_that_comes_while_it_asks_and_would_lose_a_meter_is_left_alone_and_told(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.reads(0, 10)
+    loop = asyncio.get_running_loop()
+
+    def yes(*of: Any) -> bool:
+        late = shop.reads_by_the_standard_profile(20)
+        asyncio.run_coroutine_threadsafe(late, loop).result(30)
+        return True
+
+    monkeypatch.setattr(profiles_command, "_agreed", yes)
+    told = await shop.profiles("apply", "--profiles", str(shop.now), status=1)
+
+    [left] = [each for each in told if each["outcome"] == "refused"]
+    assert (left["lost"], told[-1]["corrected"], told[-1]["refused"]) == (["total"], 2, 1)
+    assert await shop.totals() == [1000, 1200, 1720]
 
 
 async def test_nothing_is_written_without_a_yes(shop: Shop) -> None:
