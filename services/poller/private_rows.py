@@ -41,10 +41,12 @@ LEFT_OUT = (
     Stretch(f"{MIB_2}.44", f"{MIB_2}.46", "addresses, routes and connections"),
     Stretch(f"{MIB_2}.48", f"{MIB_2}.{_LAST}", "addresses, routes and connections"),
     Stretch(f"{MAKERS}.11.2.3.9.4.2.1.1.6.5", f"{MAKERS}.11.2.3.9.4.2.1.1.6.5", "HP's jobs"),
+    Stretch(f"{MAKERS}.367.3.2.1.3.2", f"{MAKERS}.367.3.2.1.3.2", "Ricoh's jobs"),
     Stretch(f"{MAKERS}.1347.47", f"{MAKERS}.1347.47", "Kyocera's jobs"),
     Stretch(f"{MAKERS}.2021", f"{MAKERS}.2021", "net-snmp's processes"),
     Stretch(f"{MAKERS}.2699.1.1", f"{MAKERS}.2699.1.1", "jobs and their owners"),
     Stretch(f"{MAKERS}.8072", f"{MAKERS}.8072", "net-snmp itself"),
+    Stretch("1.3.6.1.6", "1.3.6.1.6", "SNMP's users and communities"),
 )
 _LEFT_OUT = [(order(each.first), order(each.last), each) for each in LEFT_OUT]
 

@@ -300,10 +300,12 @@ def test_a_serial_in_numbers_is_replaced_where_a_row_holds_it_as_one() -> None:
     assert now[f"{MAKER}.2.0"].value == 7
 
 
-def test_tables_of_the_network_and_of_jobs_are_left_out() -> None:
+def test_tables_of_the_network_of_jobs_and_of_users_are_left_out() -> None:
     rows = [
         Varbind("1.3.6.1.2.1.4.20.1.1.10.0.0.7", "IpAddress", "10.0.0.7"),
         octets("1.3.6.1.4.1.2699.1.1.1.4.1.1.3.1.1", "payroll.xlsx"),
+        octets("1.3.6.1.4.1.367.3.2.1.3.2.1.1.1.3.1", "payroll.xlsx"),
+        octets("1.3.6.1.6.3.18.1.1.1.2.1", "acmeprivate"),
         counter("1.3.6.1.2.1.43.10.2.1.4.1.1", 1),
     ]
 
