@@ -31,9 +31,13 @@ from services.solo.replaying import (
     difference,
     key_of,
 )
-from shared.clock import utc_now
 from shared.settings import settings_or_exit
-from shared.store.corrections import SiteOfCustomer, kept_reads, sites_by_customer
+from shared.store.corrections import (
+    SiteOfCustomer,
+    hub_clock,
+    kept_reads,
+    sites_by_customer,
+)
 from shared.store.postgres import Store, open_store
 
 _AT_ONCE = 500
@@ -200,7 +204,8 @@ class _Run:
         reason = args.reason or f"profiles apply {names} --from {args.first}"[:_LONGEST]
         for site in await _sites(store):
             async for page in self._pages(store, site):
-                now = utc_now()  # a report that is made meanwhile is told from one made before
+                async with store.transaction() as connection:
+                    now = await hub_clock(connection)  # tells whether a report was made before
                 fresh = []
                 for one in page:
                     key = key_of(one.kept, one.read)

@@ -75,6 +75,14 @@ async def sites_by_customer(connection: Connection) -> list[SiteOfCustomer]:
     ]
 
 
+async def hub_clock(connection: Connection) -> datetime:
+    """Now by the hub's clock: that of the box on which somebody types may be slow."""
+    row = await (await connection.execute("select clock_timestamp() as now")).fetchone()
+    assert row is not None
+    now: datetime = row["now"]
+    return now
+
+
 async def kept_reads(
     connection: Connection,
     site_id: int,

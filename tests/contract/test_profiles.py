@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 import shlex
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from services.cli import main
 from services.ingest.corrections import write_corrections
 from services.ingest.sites import add_customer, add_site
 from services.solo import profiles_command
+from shared.clock import utc_now
 from shared.store.postgres import Store, StoreError
 from tests.contract import northwind
 from tests.contract.northwind import BILLED, COLOR, WITH_SERVICE
@@ -104,6 +106,19 @@ async def test_a_read_that_came_after_the_report_is_no_correction_of_it(shop: Sh
 
     [change] = [each for each in told if each["outcome"] == "volume" and each["meter"] == "total"]
     assert (change["reported"], change["corrected"], change["difference"]) == (420, 400, -20)
+
+
+async def test_a_slow_clock_where_it_is_typed_hides_no_report(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = utc_now() - timedelta(minutes=5)
+    monkeypatch.setattr(profiles_command, "utc_now", lambda: slow, raising=False)
+    await shop.reads(0, 29)
+    await report(shop.store, "Acme", "2026-09")
+
+    told = await shop.profiles("apply", "--profiles", str(shop.now), "--yes")
+
+    assert [each["meter"] for each in told if each["outcome"] == "volume"] == ["total", "service"]
 
 
 async def test_a_report_that_was_made_again_is_not_listed(shop: Shop) -> None:
