@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -125,7 +125,8 @@ class _Planner:
 
     def plan(self) -> Plan:
         wish = self.wish
-        self.excluded = merged(one.span for one in self._read(wish.exclusions, "exclusion "))
+        excluded = self._read(self._hosts(wish.exclusions), "exclusion ")
+        self.excluded = merged(one.span for one in excluded)
         site_targets = self._read(wish.site_targets)
         self.allowed_names = self._credential_pieces(site_targets)
         targets = [*site_targets, *self._read(wish.targets)]
@@ -167,6 +168,14 @@ class _Planner:
             elif len(wanted) == len(addresses):
                 found[str(uri)] = IppTarget(ipp=str(uri))
         return tuple(found.values())
+
+    def _hosts(self, exclusions: Iterable[str]) -> Iterator[str]:
+        """A printer that is excluded by its URI is not touched at all."""
+        for entry in exclusions:
+            try:
+                yield ipp_uri_of(entry).host if is_ipp_uri(entry) else entry
+            except IppUriError as error:
+                self._miss("the exclusion of an IPP printer", str(error))
 
     def _read(self, entries: Iterable[str], what: str = "") -> list[Addresses]:
         """Entries as addresses; what cannot be read or resolved is named as not reached."""

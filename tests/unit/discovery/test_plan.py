@@ -268,3 +268,18 @@ def test_a_printer_with_an_excluded_address_is_not_read() -> None:
     made = plan({"hall": ["10.0.0.8"]}, targets=targets, exclusions=["10.0.0.7", "10.0.0.8"])
 
     assert (made.ipp, made.not_reached) == ((), ())
+
+
+def test_a_printer_that_is_excluded_by_its_uri_is_not_read() -> None:
+    uris = ["ipp://10.0.0.7/ipp/print", "ipp://hall/"]
+    made = plan({"hall": ["10.0.0.8"]}, targets=[*uris, "10.0.0.7"], exclusions=uris)
+
+    assert (made.ipp, made.size, made.not_reached) == ((), 0, ())
+
+
+def test_an_exclusion_of_a_printer_that_cannot_be_read_is_named() -> None:
+    made = plan(exclusions=["ipp://me:secret@10.0.0.7/"])
+
+    [(named, why)] = missed(made).items()
+    assert named == "the exclusion of an IPP printer"
+    assert "secret" not in why
