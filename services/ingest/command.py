@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -35,6 +34,7 @@ from services.ingest.sites import (
 )
 from services.ingest.typed import rebuild
 from shared.clock import utc_now
+from shared.person import name_of_user
 from shared.settings import state_folder
 from shared.store.backup import backup, restore
 from shared.store.binaries import EmbeddedError
@@ -198,7 +198,7 @@ async def _site_scope(store: Store, args: Arguments) -> None:
         raise AdminError(f"{args.file}: not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise AdminError(f"{args.file}: holds no JSON object")
-    author = args.author or getpass.getuser()
+    author = args.author or name_of_user()
     scope = await set_scope(store, site, fields, author=author, now=utc_now())
     print(f"scope {scope.version} of site {site.name}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -31,6 +30,7 @@ from services.solo.replaying import (
     difference,
     key_of,
 )
+from shared.person import name_of_user
 from shared.settings import settings_or_exit
 from shared.store.corrections import (
     SiteOfCustomer,
@@ -199,7 +199,7 @@ class _Run:
         A device of which one that came meanwhile would lose a meter is refused from there on.
         """
         args, written = self._args, 0
-        author = args.author or getpass.getuser()
+        author = args.author or name_of_user()
         names = " ".join(sorted(self._changed.names))
         reason = args.reason or f"profiles apply {names} --from {args.first}"[:_LONGEST]
         for site in await _sites(store):
