@@ -52,6 +52,9 @@ class Meters:
     bill: MeterRow | None = None  # the row that gave the total
 
 
+_NOTHING = Meters()
+
+
 class Decoded(NamedTuple):
     """The fields of a MeterRead that varbinds tell."""
 
@@ -135,6 +138,8 @@ def read_meters(rows: Rows, profile: Profile) -> Meters:
     """Every meter of the profile by the first of its rows that gives a count."""
     meters = Meters()
     for name, ways in profile.meters.items():
+        if name == "life_count" and meters.bill and _counts_all(meters.bill, ways):
+            continue
         way = _read_first(meters, name, ways, rows)
         if name == "total":
             meters.bill = way
@@ -148,8 +153,15 @@ def read_meters(rows: Rows, profile: Profile) -> Meters:
     return meters
 
 
+def _counts_all(bill: MeterRow, ways: Sequence[MeterRow]) -> bool:
+    """Whether `ways` lead to the column that gave the bill, and to nothing else."""
+    return not bill.where and [way.column for way in ways] == [bill.column]
+
+
 def read_native(rows: Rows, profile: Profile) -> Meters:
     """What the device counts and nobody bills, under the names that the profile has for it."""
+    if not profile.native:
+        return _NOTHING
     native = Meters()
     for name, ways in profile.native.items():
         _read_first(native, name, ways, rows)
@@ -251,7 +263,9 @@ def _read_table(meters: Meters, name: str, way: MeterRow, rows: Rows) -> bool:
     Several that do are not added: nobody said whether they count other pages or the same.
     """
     column = way.column or ""
-    cells = {at: cell for at, cell in rows.column(column).items() if _wanted(way, rows, at)}
+    cells = rows.column(column)
+    if way.where:
+        cells = {at: cell for at, cell in cells.items() if _wanted(way, rows, at)}
     counted = {at: count for at, cell in cells.items() if (count := _count(cell)) is not None}
     if not counted:
         one = next(iter(cells.values()), None)
@@ -370,6 +384,8 @@ def _kept(
             for at, cell in rows.column(column).items():
                 (behind if at in taken else beside).append(cell)
     kept, more = _raw(behind), _raw(beside)
+    if not more:
+        return kept, 0
     room = MAX_KEPT - _octets(kept)
     if _octets(more) <= room and len(kept) + len(more) <= MAX_VARBINDS:
         return more | kept, 0

@@ -39,9 +39,8 @@ def device_status(rows: Rows, index: str | None) -> DeviceStatus:
 
 def _console(rows: Rows) -> list[str]:
     """The lines of the panel that say something, from top to bottom."""
-    charset = rows.charset
-    lines = (as_text(cell, charset) for cell in rows.column(CONSOLE_TEXT).values())
-    return [line for line in lines if line]
+    cells = rows.column(CONSOLE_TEXT)
+    return [line for cell in cells.values() if (line := rows.as_text(cell))] if cells else []
 
 
 def alerts(rows: Rows) -> list[Alert]:
@@ -69,12 +68,13 @@ def _alert(at: str, charset: int | None, *told: Varbind | None) -> Alert:
 def _errors(rows: Rows, index: str) -> list[str]:
     """hrPrinterDetectedErrorState: none, one or two octets, the first bit the highest."""
     varbind = rows.cell(HR_PRINTER_ERRORS, index)
-    octets = varbind.value if varbind and isinstance(varbind.value, bytes) else b""
-    return [
-        word
-        for bit, word in enumerate(ERROR_BITS)
-        if bit // 8 < len(octets) and octets[bit // 8] & (0x80 >> bit % 8)
-    ]
+    return list(_words_of(varbind.value)) if varbind and isinstance(varbind.value, bytes) else []
+
+
+@lru_cache(maxsize=1024)  # most devices say the same
+def _words_of(octets: bytes) -> tuple[str, ...]:
+    bits = enumerate(ERROR_BITS[: 8 * len(octets)])
+    return tuple(word for bit, word in bits if octets[bit // 8] & (0x80 >> bit % 8))
 
 
 def _uptime_s(rows: Rows) -> int | None:
