@@ -27,7 +27,7 @@ COMPILED = {
     ),
     "services/poller": (
         *("rows", "text", "status", "supplies", "identity", "decode", "mib", "recognise"),
-        *("plan", "questions", "records"),
+        *("plan", "questions", "records", "kept"),
     ),
 }
 

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from services.poller.identity import identity, printer_index, prints
-from services.poller.mib import COUNTER_UNITS, SYS_OBJECT_ID
+from services.poller.kept import RawVarbind, kept
+from services.poller.mib import COUNTER_UNITS
 from services.poller.own_supplies import with_own_supplies
 from services.poller.profile import Profile
 from services.poller.profile_rows import MeterRow
 from services.poller.recognise import Choice, Profiles
 from services.poller.records import counts_in
-from services.poller.rows import COUNT_TYPES, Rows, integer, raw
+from services.poller.rows import COUNT_TYPES, Rows, integer
 from services.poller.status import alerts, device_status
 from services.poller.supplies import supply_levels
 from shared.messages import Alert, DeviceIdentity, DeviceStatus, SupplyLevel, usual_unit
 from shared.snmp.port import Varbind
 
 MAX_METERS = 500
-MAX_VARBINDS = 500
-MAX_KEPT = 4096  # octets of a read's varbinds in JSON
 NOTHING_PRINTS = "it answers SNMP, and nothing that it says is a printer's"
-
-
-RawVarbind = tuple[str, int | str | None]  # type and value, as a message keeps them
 
 
 class NotReadableError(Exception):
@@ -91,7 +87,7 @@ def decode(
     meters = read_meters(rows, profile)
     native = read_native(rows, profile)
     basis, large_counts = counting(meters, profile)
-    varbinds, left_out = _kept(rows, profile, told_by, _used(meters, native))
+    varbinds, left_out = kept(rows, profile, told_by, _used(meters, native))
     if left_out:
         meters.notes.append(f"not kept: {left_out} counter rows found no room")
     return Decoded(
@@ -363,51 +359,3 @@ def _leave_out(meters: Meters, name: str) -> None:
     meters.counts.pop(name, None)
     meters.sources.pop(name, None)
     meters.units.pop(name, None)
-
-
-def _kept(
-    rows: Rows, profile: Profile, told_by: list[Varbind], used: set[str]
-) -> tuple[dict[str, RawVarbind], int]:
-    """What told the identity, every row behind a count, and of the other rows what has room.
-
-    And how many of those had none.
-    """
-    behind: list[Varbind | None] = [rows.one(SYS_OBJECT_ID), *told_by]
-    beside: list[Varbind | None] = []
-    for way in profile.counter_rows:
-        for oid in way.oids:
-            (behind if oid in used else beside).append(rows.one(oid))
-        if way.column is None:
-            continue
-        taken = {at for at, cell in rows.column(way.column).items() if cell.oid in used}
-        for column in way.columns:
-            for at, cell in rows.column(column).items():
-                (behind if at in taken else beside).append(cell)
-    kept, more = _raw(behind), _raw(beside)
-    if not more:
-        return kept, 0
-    room = MAX_KEPT - _octets(kept)
-    if _octets(more) <= room and len(kept) + len(more) <= MAX_VARBINDS:
-        return more | kept, 0
-    left_out = 0
-    for oid, value in list(more.items()):
-        room -= _octets({oid: value})
-        if room < 0 or len(kept) >= MAX_VARBINDS:
-            left_out += oid not in kept
-        else:
-            kept.setdefault(oid, value)
-    return kept, left_out
-
-
-def _raw(varbinds: Iterable[Varbind | None]) -> dict[str, RawVarbind]:
-    kept: dict[str, RawVarbind] = {}
-    for varbind in varbinds:
-        value = raw(varbind) if varbind else None
-        if varbind is not None and value is not None:
-            kept[varbind.oid] = value
-    return kept
-
-
-def _octets(kept: Mapping[str, RawVarbind]) -> int:
-    """Of a read's varbinds in JSON."""
-    return sum(len(oid) + len(kind) + len(str(value)) + 11 for oid, (kind, value) in kept.items())

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from services.poller.decode import (
-    MAX_VARBINDS,
     Meters,
     counting,
     read_meters,
     why_no_meters,
 )
+from services.poller.kept import MAX_VARBINDS
 from services.poller.profile import Profile
 from services.poller.profile_rows import MeterRow
 from services.poller.recognise import Profiles
