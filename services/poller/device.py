@@ -230,7 +230,7 @@ def _respect(quirks: Quirks | None, session: SnmpSession) -> None:
     if quirks is None:
         return
     if quirks.max_varbinds is not None:
-        session.manners.take_fewer(quirks.max_varbinds)
+        session.manners.take_fewer(min(quirks.max_varbinds, session.manners.max_varbinds))
     if not quirks.getbulk:
         session.manners.takes_bulk = False
 

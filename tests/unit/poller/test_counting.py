@@ -109,13 +109,16 @@ def test_a_name_is_a_meter_or_native(tmp_path: Path) -> None:
     assert "copy is a meter and native" in fault(SMALL + native)
 
 
-def test_a_device_is_asked_as_its_profile_says_that_it_bears(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("takes", "asked"), [(20, 7), (5, 5)])
+def test_a_device_is_asked_as_its_profile_says_that_it_bears(
+    tmp_path: Path, takes: int, asked: int
+) -> None:
     quirks = "quirks: { getbulk: false, max_varbinds: 7, source: one device }\n"
     session = WalkSession(by_oid(NORTHWIND, counter(f"{AT}.1.2.0", 5)))
-    session.manners = Manners(takes_bulk=True)
+    session.manners = Manners(takes_bulk=True, max_varbinds=takes)
     read_session(session, profiles(tmp_path, quirks))
 
-    assert (session.manners.takes_bulk, session.manners.max_varbinds) == (False, 7)
+    assert (session.manners.takes_bulk, session.manners.max_varbinds) == (False, asked)
 
 
 def labelled(path: Path, rows: int) -> MeterRead:
