@@ -65,10 +65,6 @@ def _in(size: int, between: str) -> Callable[[str], str]:
     return lambda digits: between.join(digits[at : at + size] for at in range(0, 12, size))
 
 
-def _padded(quad: str) -> str:
-    return ".".join(octet.zfill(3) for octet in quad.split("."))
-
-
 def _interface_id(digits: str) -> str:
     """RFC 4291, appendix A: the second half of an IPv6 address made of a MAC."""
     mac = bytes.fromhex(digits)
