@@ -385,7 +385,10 @@ async def test_a_web_server_is_no_printer(reply: bytes, reason: str) -> None:
         (http(b"\x02\x00\x00\x00"), "broke off: 4 octets"),
         (http(answer({"a": integer(1)}))[:-3], "broke off"),
         (http(b"", status="426 Upgrade Required"), "write ipps:// instead"),
-        (http(gzip.compress(answer({}), mtime=0), more="Content-Encoding: gzip\r\n"), "none of IPP's"),
+        (
+            http(gzip.compress(answer({}), mtime=0), more="Content-Encoding: gzip\r\n"),
+            "none of IPP's",
+        ),
     ],
 )
 async def test_an_answer_that_cannot_be_read_is_told(reply: bytes, reason: str) -> None:
