@@ -30,8 +30,6 @@ from shared.serve import collect_seldom
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import SnmpSession, Traffic
 
-IN_FLIGHT = 200
-
 
 class Poller:
     """Reads devices as services/poller does, with what a poller remembers from pass to pass."""
@@ -44,7 +42,7 @@ class Poller:
         self._plans = Plans()
 
     async def poll(self, orders: Sequence[DeviceFound]) -> dict[str, bytes]:
-        """Every device once; no more than IN_FLIGHT at a time. By address, what it came to."""
+        """Every device once; no more at a time than a poller has. By address, what it came to."""
         reads: dict[str, bytes] = {}
         waiting = iter(orders)
 
@@ -62,7 +60,7 @@ class Poller:
                 reads[address] = read.to_json()
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(IN_FLIGHT):
+            for _ in range(self._settings.in_flight):
                 group.create_task(worker(waiting))
         return reads
 
