@@ -30,22 +30,21 @@ _LASTING = (SUPPLY_CLASS, SUPPLY_TYPE, SUPPLY_DESCRIPTION, SUPPLY_UNIT, SUPPLY_M
 
 def supply_levels(rows: Rows) -> list[SupplyLevel]:
     """The supplies in table order."""
-    columns = [rows.column(column) for column in (SUPPLY_COLORANT, SUPPLY_LEVEL, *_LASTING)]
-    instances = sorted(dict.fromkeys(chain(*columns)), key=_table_order)[:MAX_SUPPLIES]
-    cells = zip(*(map(column.get, instances) for column in columns), strict=True)
-    values = rows.column(COLORANT_VALUE)
-    charset = rows.charset
-    supplies = []
-    for at, (colorant, level, *told) in zip(instances, cells, strict=True):
-        index = integer(colorant)  # prtMarkerSuppliesColorantIndex; 0: no colorant
-        value = values.get(f"{at.partition('.')[0]}.{index}") if index else None
-        supplies.append(_supply(at, _lasting(charset, value, *told), integer(level)))
-    return supplies
+    columns = [rows.column(column) for column in (SUPPLY_COLORANT, *_LASTING)]
+    levels = rows.column(SUPPLY_LEVEL)
+    instances = _in_order(tuple(dict.fromkeys(chain(*columns, levels))))
+    told = tuple([cell for column in columns for cell in map(column.get, instances)])
+    values = tuple(rows.column(COLORANT_VALUE).items())
+    lasting = _lasting(instances, rows.charset, values, told)
+    return [
+        _supply(each, integer(levels.get(at))) for at, each in zip(instances, lasting, strict=True)
+    ]
 
 
 class _Lasting(NamedTuple):
     """What a supply says of itself that does not change while it is used up."""
 
+    at: str
     named: Named
     type: str | None
     colorant: str | None
@@ -54,26 +53,44 @@ class _Lasting(NamedTuple):
     receptacle: bool
 
 
-@lru_cache(maxsize=2048)  # devices of a model say the same
-def _lasting(charset: int | None, colorant: Varbind | None, *told: Varbind | None) -> _Lasting:
-    """`told` as _LASTING."""
-    class_, type_, description, unit, max_capacity = told
-    type_code, unit_code = integer(type_), integer(unit)
-    value = as_text(colorant, charset)
-    return _Lasting(
-        named=named(as_text(description, charset)),
-        type=None if type_code is None else SUPPLY_TYPES.get(type_code) or f"type {type_code}",
-        colorant=value.lower() if value else None,
-        max_capacity=integer(max_capacity),
-        unit=None if unit_code is None else SUPPLY_UNITS.get(unit_code) or f"unit {unit_code}",
-        receptacle=integer(class_) == RECEPTACLE,
-    )
+@lru_cache(maxsize=1024)  # devices of a model say the same
+def _lasting(
+    instances: tuple[str, ...],
+    charset: int | None,
+    values: tuple[tuple[str, Varbind], ...],
+    told: tuple[Varbind | None, ...],
+) -> tuple[_Lasting, ...]:
+    """Each supply's. `told` holds prtMarkerSuppliesColorantIndex of all, then each of _LASTING."""
+    colorants = dict(values)
+    found = []
+    for number, at in enumerate(instances):
+        index, class_, type_, description, unit, max_capacity = told[number :: len(instances)]
+        type_code, unit_code = integer(type_), integer(unit)
+        group = at.partition(".")[0]  # hrDeviceIndex; a colorant index of 0: no colorant
+        colorant = colorants.get(f"{group}.{integer(index)}") if integer(index) else None
+        value = as_text(colorant, charset)
+        found.append(
+            _Lasting(
+                at=at,
+                named=named(as_text(description, charset)),
+                type=None
+                if type_code is None
+                else SUPPLY_TYPES.get(type_code) or f"type {type_code}",
+                colorant=value.lower() if value else None,
+                max_capacity=integer(max_capacity),
+                unit=None
+                if unit_code is None
+                else SUPPLY_UNITS.get(unit_code) or f"unit {unit_code}",
+                receptacle=integer(class_) == RECEPTACLE,
+            )
+        )
+    return tuple(found)
 
 
 @lru_cache(maxsize=32_768)  # most levels are what they were at the last read
-def _supply(at: str, lasting: _Lasting, level: int | None) -> SupplyLevel:
+def _supply(lasting: _Lasting, level: int | None) -> SupplyLevel:
     return SupplyLevel(
-        index=at,
+        index=lasting.at,
         description=lasting.named.description,
         part_number=lasting.named.part_number,
         serial=lasting.named.serial,
@@ -154,6 +171,10 @@ def state(level: int | None, max_capacity: int | None, *, receptacle: bool) -> s
     return None
 
 
-@lru_cache(maxsize=4096)
-def _table_order(instance: str) -> list[int]:
+@lru_cache(maxsize=1024)
+def _in_order(instances: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(instances, key=_arcs)[:MAX_SUPPLIES])
+
+
+def _arcs(instance: str) -> list[int]:
     return [int(arc) for arc in instance.split(".") if arc.isdecimal()]
