@@ -56,9 +56,8 @@ _UNUSUAL: Final = (0, 0, 0)
 _MAX_SHAPES: Final = 8192  # then they are learnt afresh: a stranger's cost us one miss each
 
 # Whole short varbinds, as they were read: devices say the same of themselves again and again, and
-# so do those of a model. What counts is left out.
+# so do those of a model. Greater numbers are left out: counts and levels are each device's own.
 _said: Final[dict[bytes, Varbind]] = {}
-_COUNTING: Final = frozenset({"Counter32", "Counter64", "Gauge32", "TimeTicks"})
 _MAX_SAID: Final = 16_384
 
 
@@ -192,13 +191,13 @@ def _read_varbinds(octets: bytes, at: int, end: int) -> list[Varbind]:
                 varbind, at = _learn_varbind(octets, begin, end)
                 found.append(varbind)
                 continue
-            oid, kind, size, _, _ = shape
+            oid, kind, size, number, _ = shape
             at = start + size
             if at > end:
                 raise WireError(f"{oid}: says {size} octets where {end - start} are left")
             varbind = new(Varbind, (oid, kind, _read_content(octets, start, at, shape)))
             found.append(varbind)
-            if kind not in _COUNTING and octets[begin + 1] < 0x80:
+            if (number is None or size == 1) and octets[begin + 1] < 0x80:
                 if len(_said) >= _MAX_SAID:
                     _said.clear()
                 _said[octets[begin:at]] = varbind
