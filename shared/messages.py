@@ -191,9 +191,12 @@ RawAttributes = Annotated[
 ]
 
 
+_USUAL_UNITS = {"scan": "scans", "sheets": "sheets"}
+
+
 def usual_unit(meter: str) -> str:
     """What a meter counts where a read's `units` says nothing else."""
-    return {"scan": "scans", "sheets": "sheets"}.get(meter, "impressions")
+    return _USUAL_UNITS.get(meter, "impressions")
 
 
 class MeterRead(Message):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -49,13 +49,20 @@ def printer_index(rows: Rows) -> str | None:
     """The hrDeviceIndex of the printing device, which need not be 1."""
     printers = _printer_devices(rows)
     for index in printers:
-        if index in _in_printer_mib(rows):
+        if _is_in_printer_mib(rows, index):
             return index
-    return next(iter(printers), None) or next(_in_printer_mib(rows), None)
+    if printers:
+        return printers[0]
+    cells = (at for column in _OF_PRINTER for at in rows.column(column))
+    return next(cells, "").partition(".")[0] or None
 
 
-def _in_printer_mib(rows: Rows) -> Iterator[str]:
-    return (at.partition(".")[0] for column in _OF_PRINTER for at in rows.column(column))
+def _is_in_printer_mib(rows: Rows, index: str) -> bool:
+    for column in _OF_PRINTER:
+        for at in rows.column(column):
+            if at.partition(".")[0] == index:
+                return True
+    return False
 
 
 def text_of(rows: Rows, oid: str) -> str | None:
