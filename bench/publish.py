@@ -19,7 +19,7 @@ from bench.messages import orders, reads
 from shared.bus.port import POLLER_FOUND, UPLOADER_EVENTS
 from shared.bus.rabbit import RabbitBus
 from shared.bus.topology import EXCHANGE
-from shared.messages import Message
+from shared.message import Message
 from tests.peers.rabbit import PrivateRabbit
 
 ROUNDS = 5

@@ -9,16 +9,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from shared.fields import STORABLE
-from shared.messages import (
-    MAX_MESSAGE_BYTES,
-    DeviceFound,
-    Message,
-    MeterRead,
-    ReadFailed,
-    RoundFinished,
-    Scope,
-    SegmentsListed,
-)
+from shared.message import MAX_MESSAGE_BYTES, Message
+from shared.messages import DeviceFound, MeterRead, ReadFailed, RoundFinished, SegmentsListed
+from shared.scope import Scope
 
 
 class MessageError(ValueError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from shared.fields import (
     Address,
@@ -25,33 +25,10 @@ from shared.fields import (
     Port,
     Text,
 )
+from shared.message import Message, Part
+from shared.scope import AskingManner
 
-MAX_MESSAGE_BYTES = 1_048_576
 MAX_ORDERS_A_PART = 1_000
-
-
-class Part(BaseModel):
-    """A part of a message: frozen, unknown fields refused."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        defer_build=True,  # a command that needs two kinds of message does not wait for all
-    )
-
-
-class Message(Part):
-    """What the bus carries. `id` is derived from what the message is about."""
-
-    routing_key: ClassVar[str]
-
-    @property
-    def id(self) -> UUID:
-        raise NotImplementedError
-
-    def to_json(self) -> bytes:
-        return self.model_dump_json().encode()
 
 
 # -- what is read ---------------------------------------------------------------------------
@@ -111,6 +88,18 @@ def order_id(round_id: UUID, target: Target) -> UUID:
     return uuid5(round_id, target.key)
 
 
+class SpooledDevice(Part):
+    """What a computer's spooler says of a device that is attached to it."""
+
+    make: Text | None = None
+    model: Text | None = None
+    serial: Text | None = None
+    driver: Text | None = None
+    status: Text | None = None  # in words
+    location: Text | None = None
+    comment: Text | None = None
+
+
 class DeviceFound(Message):
     """The order to read one device. discovery -> poller."""
 
@@ -123,6 +112,8 @@ class DeviceFound(Message):
     credential: Name | None = None  # its name; the secret never leaves the site
     read_before: Instant  # later than this a poller touches nothing
     given: Count = 0  # how often this order was given before and not finished
+    manner: AskingManner | None = None  # its segment's, where not as the poller is set
+    spooled: SpooledDevice | None = None  # of a spooled target
 
     @property
     def id(self) -> UUID:
@@ -244,6 +235,17 @@ class MeterRead(Message):
         return self
 
 
+Failure = Literal[
+    "no_answer",
+    "no_credential",  # it answers, and no credential fits
+    "unreadable",
+    "not_a_printer",
+    "refused",
+    "expired",
+    "set_aside",
+]
+
+
 class ReadFailed(Message):
     """An order that ended without a read. poller -> uploader -> ingest."""
 
@@ -255,9 +257,11 @@ class ReadFailed(Message):
     agent: Name
     target: ReportedTarget
     failed_at: Instant
-    outcome: Literal["no_answer", "unreadable", "not_a_printer", "refused", "expired", "set_aside"]
+    outcome: Failure
     reason: Text  # in words, for a person
     tried: Annotated[list[Text], Field(max_length=50)] = []
+    datagrams: Count = 0  # both ways
+    bytes: Count = 0  # as a read's
 
     @property
     def id(self) -> UUID:
@@ -275,6 +279,7 @@ class SilentDevice(Part):
     target: ReportedTarget
     last_answered_at: Instant | None = None
     silent_rounds: Count = 1
+    tried: Annotated[list[Text], Field(max_length=50)] = []  # credentials, by name
 
 
 class NotReached(Part):
@@ -282,6 +287,30 @@ class NotReached(Part):
 
     target: Text
     reason: Text
+
+
+class NoCredential(Part):
+    """A device that answers, and none of the credentials fits."""
+
+    target: ReportedTarget
+    tried: Annotated[list[Text], Field(max_length=50)]  # by name
+    reason: Text
+
+
+class DeviceEvent(Part):
+    """What a site noticed of a device that is not where, or not what, it was."""
+
+    kind: Literal[
+        "moved",  # the device that was at `before` answers at `target`
+        "another_device",  # at `target`, where another device was
+        "twins",  # `target` and `before` claim one serial at once
+        "board_replaced",  # the same MAC with another serial
+    ]
+    target: ReportedTarget
+    before: ReportedTarget | None = None
+    serial: Text | None = None
+    serial_before: Text | None = None
+    mac: Text | None = None
 
 
 _Named = Field(max_length=MAX_ORDERS_A_PART)
@@ -304,6 +333,8 @@ class RoundFinished(Message):
     orders: Annotated[list[Order], _Named] = []
     silent: Annotated[list[SilentDevice], _Named] = []
     not_reached: Annotated[list[NotReached], _Named] = []
+    no_credential: Annotated[list[NoCredential], _Named] = []
+    events: Annotated[list[DeviceEvent], _Named] = []
     # of the whole round, the same in each part
     asked: Count  # addresses
     answered: Count
@@ -316,11 +347,25 @@ class RoundFinished(Message):
         return uuid5(self.round, f"finished {self.part}")
 
 
+class Preview(Part):
+    """What a search of a segment would send at most."""
+
+    addresses: Count
+    datagrams: Count
+    bytes: Count  # as a round's
+    seconds: Count
+    credentials: Annotated[list[Name], Field(max_length=50)] = []  # that would be sent
+
+
 class Segment(Part):
     network: Text
-    learned_from: Text
+    learned_from: Text  # "gateway 10.0.0.1: inetCidrRouteTable", "interface eth0"
     interface: Text | None = None
-    devices: Count = 0
+    devices: Count = 0  # that are known in it
+    size: Count | None = None  # addresses that a search asks
+    gateway: Text | None = None  # the next hop; None: the segment is attached
+    refused: Text | None = None  # why this site's ceiling does not let it be searched
+    preview: Preview | None = None
 
 
 class SegmentsListed(Message):
@@ -331,52 +376,17 @@ class SegmentsListed(Message):
 
     routing_key: ClassVar[str] = "segments.listed.v1"
 
-    round: UUID
+    round: UUID  # of its own, where no round asked for it
     site: Name | None = None
     agent: Name
     listed_at: Instant
     segments: Annotated[list[Segment], Field(max_length=5000)]
+    scope_version: Count | None = None  # the scope that it was listed under
+    refused: Annotated[list[NotReached], _Named] = []  # of that scope, by this site's ceiling
+    notes: Annotated[list[Text], Field(max_length=50)] = []  # what was not learned, what to try
+    packets: Count = 0  # sent and received
+    bytes: Count = 0
 
     @property
     def id(self) -> UUID:
         return uuid5(self.round, "segments")
-
-
-class CredentialRange(Part):
-    """Which credentials, by name and in order, may be sent to a range of addresses."""
-
-    range: Text
-    credentials: Annotated[list[Name], Field(max_length=20)]
-
-
-class Ask(Part):
-    """A round that a person asks for now; not begun after `until`."""
-
-    id: UUID
-    kind: Literal["search", "read"]
-    until: Instant
-
-
-class Scope(Message):
-    """The whole of what a site shall search and read, and when. hub -> uploader -> discovery.
-
-    The site's ceiling stands above it: what the ceiling does not allow is refused and reported.
-    """
-
-    routing_key: ClassVar[str] = "scope.v1"
-
-    version: Count
-    author: Text
-    changed_at: Instant
-    segments: Annotated[list[Text], Field(max_length=10_000)] = []
-    targets: Annotated[list[Text], Field(max_length=10_000)] = []
-    exclusions: Annotated[list[Text], Field(max_length=10_000)] = []
-    credentials: Annotated[list[CredentialRange], Field(max_length=1000)] = []
-    search_schedule: Text = "0 5 * * mon,thu"  # cron, in time_zone
-    read_schedule: Text = "0 2,8,12,17 * * *"
-    time_zone: Text = "UTC"
-    asks: Annotated[list[Ask], Field(max_length=100)] = []
-
-    @property
-    def id(self) -> UUID:
-        return uuid5(UUID(int=0), f"scope {self.version}")

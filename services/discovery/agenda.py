@@ -15,8 +15,10 @@ from services.discovery.schedule import Due, RoundKind, due_round, next_begin, s
 from services.discovery.settings import DiscoverySettings
 from shared.bus.port import CannotStoreError, Delivery
 from shared.log import log
-from shared.messages import Message, RoundFinished, Scope
+from shared.message import Message
+from shared.messages import RoundFinished
 from shared.quiet import QuietHours, quiet_from
+from shared.scope import Scope
 
 _LONGEST_SLEEP_S = 60.0  # then the clock is looked at again: it may have been set
 _AFTER_FAULT_S = 30.0
@@ -146,6 +148,9 @@ class Agenda:
             site_targets=self._settings.targets,
             site_credentials=self._settings.credentials,
             known=known,
+            rules=tuple(scope.rules),
+            spoolers=tuple(scope.spoolers),
+            silent_after=scope.silent_after,
             port=self._settings.port,
         )
 

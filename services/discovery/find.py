@@ -12,23 +12,31 @@ from services.discovery.plan import FoundBy
 from services.discovery.sweep import Answer, Sweep
 from shared.credentials import Credential
 from shared.messages import SnmpTarget
+from shared.scope import AskingManner
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import SnmpError
 from shared.snmp.wire import V1
 
 _ASKED_AT_ONCE = 50
 
+Outcome = Literal["printing", "not_a_printer", "answered", "no_credential"]
+
 
 class Finding(NamedTuple):
-    """An address that answered. "answered": it broke off before it could be judged."""
+    """An address that answered.
 
-    outcome: Literal["printing", "not_a_printer", "answered"]
+    "answered": it broke off before it could be judged; "no_credential": none that was tried fits.
+    """
+
+    outcome: Outcome
     target: SnmpTarget
     found_by: FoundBy
     credential: str
     version: int
     evidence: Evidence
     reason: str = ""
+    tried: tuple[str, ...] = ()  # credentials, by name
+    manner: AskingManner | None = None  # how its segment's rule has it asked
 
 
 async def findings(
@@ -98,7 +106,7 @@ async def _asked_more(
 
 
 def _finding(
-    outcome: Literal["printing", "not_a_printer", "answered"],
+    outcome: Outcome,
     answer: Answer,
     evidence: Evidence,
     reason: str = "",

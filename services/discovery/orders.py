@@ -11,7 +11,8 @@ from uuid import UUID
 from services.discovery.roster import AnswerRow, Roster
 from shared.bus.port import BusDownError
 from shared.log import log
-from shared.messages import DeviceFound, IppTarget, Message, order_id
+from shared.message import Message
+from shared.messages import DeviceFound, IppTarget, order_id
 
 _SUSPECT_AFTER = 2  # times given and not finished
 _LONGEST_PAUSE_S = 600.0  # in one process each try may read the device again, for a full disk

@@ -10,12 +10,14 @@ from typing import Literal, NamedTuple
 from shared.ceiling import Ceiling
 from shared.credentials import Credential
 from shared.ipp_uri import IppUriError, ipp_uri_of, ipp_uris, is_ipp_uri
-from shared.messages import CredentialRange, IppTarget, NotReached, Part
+from shared.message import Part
+from shared.messages import IppTarget, NotReached
+from shared.scope import CredentialRange, SegmentRule, Spooler
 from shared.snmp.wire import V1, V2C
 from shared.spans import Span, Spans, common, holds, merged, number_of, size_of, span_text, without
 from shared.targets import Addresses, HostName, TypedTarget, at_addresses, parse_targets
 
-FoundBy = Literal["sweep", "known", "named"]
+FoundBy = Literal["sweep", "known", "named", "broadcast", "spooler", "cups"]
 SNMP_PORT = 161
 V3 = 3  # as the wire numbers it, RFC 3412 section 6
 _MOST_SPANS_NAMED = 200  # of one reason: a scope that is refused in ten thousand pieces
@@ -80,6 +82,9 @@ class Wish(Part):
     site_targets: tuple[str, ...] = ()  # typed at the site, so the ceiling holds them
     site_credentials: tuple[str, ...] = ()  # for those, in order
     known: tuple[Known, ...] = ()
+    rules: tuple[SegmentRule, ...] = ()
+    spoolers: tuple[Spooler, ...] = ()
+    silent_after: int = 3  # rounds, till a silent device is told
     port: int = SNMP_PORT  # where none was typed
 
     def names(self) -> set[str]:

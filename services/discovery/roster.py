@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from services.discovery.find import Finding
+from services.discovery.find import Finding, Outcome
 from services.discovery.plan import FoundBy, Known, Wish
 from services.discovery.schedule import RoundKind
 from shared.decode import MessageError, decode
-from shared.messages import IppTarget, Scope, SnmpTarget
+from shared.messages import IppTarget, SnmpTarget
+from shared.scope import Scope
 
 _TABLES = Path(__file__).with_name("roster.sql")
 _ROUNDS_KEPT = 50
@@ -45,7 +46,7 @@ class AnswerRow(NamedTuple):
     """An address that answered in a round, or a printer by IPP; where it prints, an order."""
 
     target: SnmpTarget | IppTarget
-    outcome: Literal["printing", "not_a_printer", "answered"]
+    outcome: Outcome
     found_by: FoundBy
     credential: str
     reason: str

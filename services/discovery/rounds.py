@@ -22,7 +22,8 @@ from shared.credentials import Credential
 from shared.decode import decode
 from shared.ipp_uri import ipp_uris
 from shared.log import log
-from shared.messages import Message, RoundFinished, SnmpTarget
+from shared.message import Message
+from shared.messages import RoundFinished, SnmpTarget
 from shared.quiet import quiet_from
 from shared.snmp.client import SnmpClient
 from shared.spans import number_of

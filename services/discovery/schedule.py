@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from shared.messages import Ask, Scope
+from shared.scope import Ask, Scope
 
 RoundKind = Literal["search", "read"]
 _SET_BACK = timedelta(hours=1)  # an instant served that lies further ahead came of a wrong clock

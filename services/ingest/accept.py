@@ -18,7 +18,8 @@ from services.ingest.ledger import Ledger, lock_ledger
 from services.ingest.rows import instant_of, order_of, typed_rows
 from services.ingest.sites import Site
 from services.ingest.typed import store_typed
-from shared.messages import MAX_MESSAGE_BYTES, MeterRead
+from shared.message import MAX_MESSAGE_BYTES
+from shared.messages import MeterRead
 from shared.store.postgres import Connection, RefusedError, Store, copy_rows, savepoint
 
 _TYPE = re.compile(r"[a-z0-9.]{1,80}")

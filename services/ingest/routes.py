@@ -18,7 +18,7 @@ from services.ingest.measures import Measures
 from services.ingest.settings import IngestSettings
 from services.ingest.sites import Site, newest_scope, site_of_key
 from shared.log import log
-from shared.messages import Scope
+from shared.scope import Scope
 from shared.store.postgres import Store
 
 _BATCH_BODY = {

@@ -7,13 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from shared.messages import (
-    MeterRead,
-    ReadFailed,
-    RoundFinished,
-    SegmentsListed,
-    usual_unit,
-)
+from shared.messages import MeterRead, ReadFailed, RoundFinished, SegmentsListed, usual_unit
 from shared.store.corrections import Correction
 from shared.store.reports import sources_id
 

@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.decode import MessageError, decode
-from shared.messages import Scope
+from shared.scope import Scope
 from shared.store.postgres import Connection, Store
 
 _KEY = re.compile(r"pt_[A-Za-z0-9_-]{43}")

@@ -32,7 +32,8 @@ from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.clock import utc_now
 from shared.credentials import Credential, CredentialError, load_credentials
 from shared.log import log, set_up_logs
-from shared.messages import DeviceFound, Message, MeterRead, ReadFailed
+from shared.message import Message
+from shared.messages import DeviceFound, MeterRead, ReadFailed
 from shared.serve import health, stop_on_signals, work_on
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient

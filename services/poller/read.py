@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 from services.poller.decode import NotAPrinterError, NotReadableError
 from services.poller.device import read_device
@@ -17,10 +17,11 @@ from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import Credential, CredentialError
 from shared.ipp_uri import IppUriError, ipp_uri_of
+from shared.message import Message
 from shared.messages import (
     DeviceFound,
+    Failure,
     IppTarget,
-    Message,
     MeterRead,
     ReadFailed,
     SnmpTarget,
@@ -30,8 +31,6 @@ from shared.snmp.port import CredentialRefusedError, NoAnswerError, SnmpSession
 
 MAX_ENDS = 10  # so often may an order have ended the poller that read it
 
-Outcome = Literal["no_answer", "unreadable", "not_a_printer", "refused", "expired", "set_aside"]
-
 
 class Connect(Protocol):
     def __call__(self, address: str, port: int, credential: Credential) -> SnmpSession: ...
@@ -40,7 +39,7 @@ class Connect(Protocol):
 class OrderRefusedError(Exception):
     """The order is not carried out, and nothing is sent."""
 
-    def __init__(self, outcome: Outcome, reason: str) -> None:
+    def __init__(self, outcome: Failure, reason: str) -> None:
         super().__init__(reason)
         self.outcome = outcome
 
@@ -61,7 +60,7 @@ async def read(
     """One MeterRead or one ReadFailed. A device that fails is news; a bug propagates."""
     tried: list[str] = []
 
-    def failed(outcome: Outcome, error: Exception) -> list[Message]:
+    def failed(outcome: Failure, error: Exception) -> list[Message]:
         return [_failed(found, agent, now(), outcome, str(error), tried)]
 
     async def by_snmp(target: SnmpTarget) -> MeterRead:
@@ -145,7 +144,7 @@ def _failed(
     found: DeviceFound,
     agent: str,
     at: datetime,
-    outcome: Outcome,
+    outcome: Failure,
     reason: str,
     tried: Sequence[str],
 ) -> ReadFailed:

@@ -9,7 +9,7 @@ from datetime import datetime
 from services.uploader.spool import Spool
 from services.uploader.withhold import withhold
 from shared.bus.port import Delivery
-from shared.messages import Message
+from shared.message import Message
 
 _MOST_A_COMMIT = 500
 

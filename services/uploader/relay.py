@@ -23,7 +23,7 @@ from services.uploader.send import Hub, retry_after_s
 from services.uploader.spool import Spool, Verdict, Waiting
 from shared.bus.port import BusDownError, CannotStoreError
 from shared.log import log
-from shared.messages import Message
+from shared.message import Message
 
 _FIRST_BACK_OFF_S = 1.0
 _LONGEST_BACK_OFF_S = 900.0

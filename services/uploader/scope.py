@@ -10,7 +10,8 @@ from services.uploader.send import Hub, retry_after_s
 from services.uploader.spool import Spool
 from shared.clock import utc_now
 from shared.decode import MessageError, decode
-from shared.messages import Message, Scope
+from shared.message import Message
+from shared.scope import Scope
 
 _LONGEST_ETAG = 256
 

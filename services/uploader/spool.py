@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID, uuid4
 
 from shared.bus.port import CannotStoreError
-from shared.messages import Message
+from shared.message import Message
 
 _VERSION = 1
 _BUSY_S = 10.0

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from shared.message import Message
 from shared.messages import (
     DeviceIdentity,
     IppTarget,
-    Message,
     MeterRead,
     NotReached,
     Order,

@@ -16,7 +16,7 @@ from shared.bus.port import ASIDE, BusDownError, CannotStoreError, Delivery, Han
 from shared.bus.publisher import Publisher, post_of
 from shared.decode import MessageError, decode
 from shared.log import log
-from shared.messages import Message
+from shared.message import Message
 
 ENDED = "x-pagetally-ended"  # how often a suspect was not finished before it came to its queue
 _CANCEL_S = 1.0

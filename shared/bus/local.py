@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from shared.bus.port import BusDownError, CannotStoreError, Delivery, Handler, Queue
 from shared.bus.wire import through_json
 from shared.log import log
-from shared.messages import Message
+from shared.message import Message
 
 STOP_S = 19.0
 

@@ -11,15 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from shared.messages import (
-    DeviceFound,
-    Message,
-    MeterRead,
-    ReadFailed,
-    RoundFinished,
-    Scope,
-    SegmentsListed,
-)
+from shared.message import Message
+from shared.messages import DeviceFound, MeterRead, ReadFailed, RoundFinished, SegmentsListed
+from shared.scope import Scope
 
 
 class BusDownError(Exception):

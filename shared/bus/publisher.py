@@ -12,7 +12,7 @@ from shared.bus.port import BusDownError
 from shared.bus.topology import EXCHANGE
 from shared.bus.window import Window
 from shared.bus.wire import checked
-from shared.messages import Message
+from shared.message import Message
 
 _PAUSE_MAX_S = 5.0
 

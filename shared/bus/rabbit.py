@@ -12,7 +12,7 @@ from shared.bus.port import BusDownError, Handler, Queue
 from shared.bus.publisher import Publisher, back_off, post_of
 from shared.bus.topology import declare
 from shared.log import log
-from shared.messages import Message
+from shared.message import Message
 
 FINISH_S = 15.0  # for handlers, of the 20 s that stopping may take
 CLOSE_S = 2.0

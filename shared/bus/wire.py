@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from shared.decode import MessageError, decode
-from shared.messages import MAX_MESSAGE_BYTES, Message
+from shared.message import MAX_MESSAGE_BYTES, Message
 
 
 def through_json(message: Message) -> Message:

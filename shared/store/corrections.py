@@ -11,7 +11,8 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.fields import Count, Instant, MeterName, Oid, Text
-from shared.messages import MeterRead, Part, usual_unit
+from shared.message import Part
+from shared.messages import MeterRead, usual_unit
 from shared.store.postgres import Connection
 from shared.store.reports import Customer, StoredRead, sources_id
 

@@ -9,16 +9,9 @@ from ipaddress import IPv4Address
 from uuid import UUID
 
 from shared.bus.port import Delivery
-from shared.messages import (
-    DeviceFound,
-    DeviceIdentity,
-    Message,
-    MeterRead,
-    ReadFailed,
-    Scope,
-    SnmpTarget,
-    order_id,
-)
+from shared.message import Message
+from shared.messages import DeviceFound, DeviceIdentity, MeterRead, ReadFailed, SnmpTarget, order_id
+from shared.scope import Scope
 
 ROUND = UUID("0e5f7f57-5a68-4a39-9a53-6b3d4ad8d4d5")
 AT = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from functools import partial
 from shared.bus.port import POLLER_ALONE, POLLER_FOUND, Delivery
 from shared.bus.rabbit import RabbitBus
 from shared.log import set_up_logs
-from shared.messages import Message
+from shared.message import Message
 
 
 async def read(

@@ -17,7 +17,8 @@ from shared.bus.local import LocalBus
 from shared.bus.port import UPLOADER_EVENTS, Delivery
 from shared.ceiling import Ceiling
 from shared.clock import utc_now
-from shared.messages import DeviceFound, Message, MeterRead, ReadFailed, SnmpTarget, order_id
+from shared.message import Message
+from shared.messages import DeviceFound, MeterRead, ReadFailed, SnmpTarget, order_id
 from shared.snmprec import read_snmprec
 
 WALKS = Path(__file__).parents[1] / "walks"

@@ -22,7 +22,8 @@ from shared.bus.port import (
 )
 from shared.bus.rabbit import RabbitBus
 from shared.decode import MessageError
-from shared.messages import DeviceFound, Message
+from shared.message import Message
+from shared.messages import DeviceFound
 from tests.contract.bus_parts import SOON_S, Gate, Inbox, failed, order, scope, until
 
 NewBus = Callable[[], Bus]

@@ -17,15 +17,9 @@ from services.solo.simulator import SimulatedAgent, simulate
 from shared.bus.port import DISCOVERY_SCOPE, POLLER_FOUND, UPLOADER_EVENTS, Delivery
 from shared.bus.rabbit import RabbitBus
 from shared.clock import utc_now
-from shared.messages import (
-    Ask,
-    CredentialRange,
-    DeviceFound,
-    Message,
-    RoundFinished,
-    Scope,
-    SnmpTarget,
-)
+from shared.message import Message
+from shared.messages import DeviceFound, RoundFinished, SnmpTarget
+from shared.scope import Ask, CredentialRange, Scope
 from tests.unit.discovery.test_rounds import until
 from tests.unit.discovery.test_sweep import KYOCERA, free_port
 

@@ -32,7 +32,9 @@ from services.ingest.sites import (
 from services.ingest.typed import rebuild
 from shared.clock import utc_now
 from shared.decode import decode
-from shared.messages import DeviceIdentity, IppTarget, Message, MeterRead, Scope
+from shared.message import Message
+from shared.messages import DeviceIdentity, IppTarget, MeterRead
+from shared.scope import Scope
 from shared.store.postgres import Store
 from tests.unit.ingest.batches import (
     LIFE_COUNT,

@@ -31,7 +31,8 @@ from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.clock import utc_now
 from shared.decode import decode
 from shared.ipp_uri import ipp_uri_of
-from shared.messages import DeviceFound, IppTarget, Message, MeterRead, ReadFailed, order_id
+from shared.message import Message
+from shared.messages import DeviceFound, IppTarget, MeterRead, ReadFailed, order_id
 from tests.peers.ipp import cups_queue, printer
 from tests.unit.poller.ipp_answers import answer, integer
 from tests.unit.poller.reading import PROFILES

@@ -28,7 +28,8 @@ from shared.bus.port import (
 )
 from shared.bus.rabbit import RabbitBus
 from shared.bus.window import WINDOW
-from shared.messages import DeviceFound, Message
+from shared.message import Message
+from shared.messages import DeviceFound
 from tests.contract.bus_parts import Gate, Inbox, failed, order, read_of, until
 from tests.peers import free_port
 from tests.peers.rabbit import PrivateRabbit

@@ -31,7 +31,8 @@ from services.uploader.send import Answer, Hub, fetch_ca, proxy_for, trust
 from services.uploader.settings import SettingError, UploaderSettings
 from shared.bus.local import LocalBus
 from shared.bus.port import DISCOVERY_SCOPE, Delivery
-from shared.messages import Message, Scope
+from shared.message import Message
+from shared.scope import Scope
 from tests.contract.scripted_hub import KEY, Request, ScriptedHub, served
 from tests.peers import free_port
 from tests.peers.proxy import Proxy

@@ -25,10 +25,10 @@ from services.solo.simulator import Rows, SimulatedAgent
 from shared.bus.port import UPLOADER_EVENTS, Delivery
 from shared.bus.rabbit import RabbitBus
 from shared.clock import utc_now
+from shared.message import Message
 from shared.messages import (
     DeviceFound,
     IppTarget,
-    Message,
     MeterRead,
     ReadFailed,
     SnmpTarget,

@@ -28,7 +28,8 @@ from shared.bus.port import POLLER_FOUND, UPLOADER_EVENTS
 from shared.bus.rabbit import RabbitBus
 from shared.clock import utc_now
 from shared.decode import decode
-from shared.messages import DeviceFound, Message, SnmpTarget, order_id
+from shared.message import Message
+from shared.messages import DeviceFound, SnmpTarget, order_id
 from shared.store.postgres import Store
 from shared.store.rounds import RoundAtHub, round_at_hub
 from tests.flow.fleet import WALKS, addressed, devices

@@ -18,7 +18,8 @@ from services.solo.ca import ensure_ca
 from shared.clock import utc_now
 from shared.decode import decode
 from shared.files import write_private
-from shared.messages import Message, MeterRead, RoundFinished
+from shared.message import Message
+from shared.messages import MeterRead, RoundFinished
 from shared.store.postgres import Store, open_store
 from tests.peers import free_port
 

@@ -17,7 +17,8 @@ from shared.bus.port import (
     CannotStoreError,
     Delivery,
 )
-from shared.messages import DeviceFound, Message
+from shared.message import Message
+from shared.messages import DeviceFound
 from tests.contract.bus_parts import Gate, Inbox, failed, order
 
 

@@ -15,8 +15,9 @@ from services.discovery.roster import Roster, Round
 from services.discovery.rounds import Rounds
 from services.discovery.settings import DiscoverySettings
 from shared.bus.port import CannotStoreError, Delivery
-from shared.messages import Ask, RoundFinished, Scope
+from shared.messages import RoundFinished
 from shared.quiet import QuietHours
+from shared.scope import Ask, Scope
 from shared.settings import settings_or_exit
 from tests.unit.discovery.test_rounds import until
 

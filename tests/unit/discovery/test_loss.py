@@ -20,7 +20,7 @@ from services.discovery.sweep import Sweep
 from services.solo.simulator import Rows, SimulatedAgent
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC
-from shared.messages import CredentialRange
+from shared.scope import CredentialRange
 from shared.snmp.client import SnmpClient
 from shared.snmp.wire import V2C
 from shared.spans import address_of, number_of

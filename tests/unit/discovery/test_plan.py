@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from services.discovery.plan import Known, Limits, Pass, Plan, Wish, make_plan
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC, Credential
-from shared.messages import CredentialRange
+from shared.scope import CredentialRange
 from shared.snmp.wire import V1, V2C
 from shared.spans import addresses_of
 

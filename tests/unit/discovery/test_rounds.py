@@ -23,19 +23,18 @@ from services.solo.simulator import SimulatedAgent, simulate
 from shared.bus.port import BusDownError
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC
+from shared.message import Message
 from shared.messages import (
     MAX_ORDERS_A_PART,
-    CredentialRange,
     DeviceFound,
     IppTarget,
-    Message,
     NotReached,
     RoundFinished,
-    Scope,
     SnmpTarget,
     order_id,
 )
 from shared.quiet import QuietHours
+from shared.scope import CredentialRange, Scope
 from tests.unit.discovery.test_sweep import KYOCERA, ROUTER, free_port
 
 Publish = Callable[[Message], Awaitable[None]]

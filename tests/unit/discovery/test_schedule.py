@@ -16,7 +16,7 @@ from services.discovery.schedule import (
     schedule,
     schedules,
 )
-from shared.messages import Ask, Scope
+from shared.scope import Ask, Scope
 
 MONDAY = datetime(2026, 3, 2, 4, 59, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ from services.discovery.sweep import Answer, Sweep
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC, Credential
-from shared.messages import CredentialRange
+from shared.scope import CredentialRange
 from shared.snmp.client import SnmpClient, WireSession
 from shared.snmp.port import Traffic, Value
 from shared.snmp.v3_ask import V3Asker

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from shared.message import Message
 from shared.messages import (
     DeviceIdentity,
-    Message,
     MeterRead,
     Order,
     ReadFailed,

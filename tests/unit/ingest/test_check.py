@@ -5,7 +5,7 @@ import pytest
 from services.ingest.check import check_lines
 from services.ingest.envelope import Line
 from shared.clock import utc_now
-from shared.messages import Scope
+from shared.scope import Scope
 from tests.unit.ingest.batches import meter_read
 
 GOOD = meter_read().to_json()

@@ -12,7 +12,7 @@ from services.poller.decode import NotReadableError
 from services.poller.supplies import level_percent, state
 from services.poller.text import decode_text, serial_or_none
 from shared.decode import decode
-from shared.messages import MAX_MESSAGE_BYTES
+from shared.message import MAX_MESSAGE_BYTES
 from shared.snmp.port import Varbind
 from tests.unit.poller.reading import PROFILES, read_rows
 

@@ -17,7 +17,8 @@ from shared.bus.local import LocalBus
 from shared.bus.port import UPLOADER_EVENTS, Delivery
 from shared.clock import utc_now
 from shared.credentials import Credential, CredentialError, save_credential
-from shared.messages import DeviceFound, Message, MeterRead, ReadFailed, SnmpTarget, order_id
+from shared.message import Message
+from shared.messages import DeviceFound, MeterRead, ReadFailed, SnmpTarget, order_id
 from tests.unit.poller.reading import ROUND
 from tests.unit.walks import rows_of
 

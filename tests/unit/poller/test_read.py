@@ -22,10 +22,10 @@ from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import PUBLIC, Credential, CredentialError
 from shared.ipp_uri import IppUri, ipp_uri_of
+from shared.message import Message
 from shared.messages import (
     DeviceFound,
     IppTarget,
-    Message,
     MeterRead,
     ReadFailed,
     SnmpTarget,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -11,16 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.decode import MESSAGES, MessageError, decode
-from shared.messages import (
-    MAX_MESSAGE_BYTES,
-    DeviceFound,
-    DeviceIdentity,
-    Message,
-    MeterRead,
-    ReadFailed,
-    SnmpTarget,
-    order_id,
-)
+from shared.message import MAX_MESSAGE_BYTES, Message
+from shared.messages import DeviceFound, DeviceIdentity, MeterRead, ReadFailed, SnmpTarget, order_id
+from shared.scope import Scope, SegmentRule
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 ROUND = UUID("6f1f9d1e-5f5e-4b3e-9d83-0b7b5f0a1c11")
@@ -138,3 +132,12 @@ def test_any_text_is_stored_as_it_is_or_refused(serial: str) -> None:
     decoded = decode(read.routing_key, read.to_json())
     assert isinstance(decoded, MeterRead)
     assert decoded.device.serial == serial
+
+
+def test_a_scope_that_uses_nothing_new_says_nothing_new() -> None:
+    """A site of an older version refuses a field that it does not know."""
+    plain = Scope(version=1, author="ops", changed_at=NOON)
+    ruled = plain.model_copy(update={"rules": [SegmentRule(range="10.0.0.0/24", broadcast=True)]})
+
+    assert {"rules", "spoolers", "silent_after"}.isdisjoint(json.loads(plain.to_json()))
+    assert decode(Scope.routing_key, ruled.to_json()) == ruled

@@ -10,7 +10,7 @@ import pytest
 from services.uploader.keep import Intake, keep
 from services.uploader.spool import Spool
 from shared.bus.port import CannotStoreError, Delivery
-from shared.messages import Message
+from shared.message import Message
 from tests.unit.uploader.messages import NOW, meter_read
 
 

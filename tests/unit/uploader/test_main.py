@@ -8,7 +8,7 @@ import pytest
 from services.uploader.main import run
 from services.uploader.settings import SettingError, UploaderSettings
 from shared.bus.port import UPLOADER_EVENTS, BusDownError, Handler, Queue
-from shared.messages import Message
+from shared.message import Message
 
 
 class FakeBus:

@@ -14,7 +14,8 @@ from services.uploader.relay import Relay
 from services.uploader.send import Answer, Hub
 from services.uploader.spool import Spool
 from shared.bus.port import BusDownError
-from shared.messages import Message, Scope
+from shared.message import Message
+from shared.scope import Scope
 from tests.unit.uploader.messages import NOW, meter_read
 
 Batch = dict[str, Any]  # an envelope, parsed

@@ -4,10 +4,10 @@ import pytest
 
 from services.uploader.withhold import unknown_fields, withhold
 from shared.decode import decode
+from shared.message import Message
 from shared.messages import (
     DeviceIdentity,
     IppTarget,
-    Message,
     MeterRead,
     NotReached,
     Order,
