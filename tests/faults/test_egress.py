@@ -36,10 +36,11 @@ from shared.messages import (
     order_id,
 )
 from shared.snmprec import read_snmprec
-from tests.faults.walled import GATEWAY, ROOT, Devices, Packet, Walled, mounts, walled
+from tests.faults.walled import GATEWAY, Walled, walled
 from tests.flow.agent import SiteAgent
 from tests.flow.fleet import WALKS
 from tests.flow.hub import eventually, running_hub
+from tests.peers.namespaces import ROOT, Devices, Packet, mounts
 
 CEILING = ip_network("10.99.1.0/29")
 PRINTERS = {"10.99.1.1": "kyocera-colour-mfp", "10.99.1.2": "mono-laser", "10.99.1.6": "sparse-v1"}
