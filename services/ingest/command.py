@@ -25,10 +25,8 @@ from services.ingest.sites import (
     add_key,
     add_site,
     customers,
-    newest_scope,
     one_line,
     revoke_keys,
-    set_scope,
     site_named,
     sites,
 )
@@ -40,6 +38,7 @@ from shared.store.backup import backup, restore
 from shared.store.binaries import EmbeddedError
 from shared.store.chosen import chosen_database
 from shared.store.postgres import Store, StoreError, migrate, open_store
+from shared.store.scope import ScopeError, newest_scope, set_scope
 
 Arguments = argparse.Namespace
 _Parser = argparse.ArgumentParser
@@ -88,7 +87,7 @@ def on_database(args: Arguments, work: Callable[[str], None], *, make: bool = Fa
     try:
         with chosen_database(args.database, state_folder(), make=make) as url:
             work(url)
-    except (AdminError, EmbeddedError, StoreError, OSError) as error:
+    except (AdminError, EmbeddedError, ScopeError, StoreError, OSError) as error:
         print(f"pagetally: {one_line(error)}", file=sys.stderr)
         return 1
     return 0
@@ -189,7 +188,8 @@ async def _site_revoke(store: Store, args: Arguments) -> None:
 async def _site_scope(store: Store, args: Arguments) -> None:
     site = await site_named(store, args.name)
     if args.file is None:
-        newest = await newest_scope(store, site)
+        async with store.transaction() as connection:
+            newest = await newest_scope(connection, site.id)
         print(newest[1].decode() if newest else f"no scope has been set for site {site.name}")
         return
     try:
@@ -199,7 +199,7 @@ async def _site_scope(store: Store, args: Arguments) -> None:
     if not isinstance(fields, dict):
         raise AdminError(f"{args.file}: holds no JSON object")
     author = args.author or name_of_user()
-    scope = await set_scope(store, site, fields, author=author, now=utc_now())
+    scope = await set_scope(store, site.id, fields, author=author, now=utc_now())
     print(f"scope {scope.version} of site {site.name}")
 
 

@@ -16,10 +16,11 @@ from services.ingest.envelope import TooLargeError, parse_batch
 from services.ingest.limits import Rates
 from services.ingest.measures import Measures
 from services.ingest.settings import IngestSettings
-from services.ingest.sites import Site, newest_scope, site_of_key
+from services.ingest.sites import Site, site_of_key
 from shared.log import log
 from shared.scope import Scope
 from shared.store.postgres import Store
+from shared.store.scope import newest_scope
 
 _BATCH_BODY = {
     "requestBody": {
@@ -108,7 +109,8 @@ def create_app(settings: IngestSettings, store: Store) -> FastAPI:
     )
     async def scope(request: Request, site: Site = caller) -> Response:
         """The whole of what the site shall search and read; its ETag is the version."""
-        newest = await newest_scope(store, site)
+        async with store.transaction() as connection:
+            newest = await newest_scope(connection, site.id)
         if newest is None:
             return Response(status_code=204)
         version, body = newest

@@ -6,12 +6,9 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shared.decode import MessageError, decode
-from shared.scope import Scope
 from shared.store.postgres import Connection, Store
 
 _KEY = re.compile(r"pt_[A-Za-z0-9_-]{43}")
@@ -144,48 +141,6 @@ async def revoke_keys(store: Store, site: Site, key: str | None = None) -> int:
             (site.id, digest_of(key) if key else None),
         )
         return cursor.rowcount
-
-
-async def newest_scope(store: Store, site: Site) -> tuple[int, bytes] | None:
-    """The version and JSON of the site's scope; None where none was set."""
-    async with store.transaction() as connection:
-        row = await _one(
-            connection,
-            "select version, body from scope where site_id = %s order by version desc limit 1",
-            (site.id,),
-        )
-    return (int(row["version"]), bytes(row["body"])) if row else None
-
-
-async def set_scope(
-    store: Store, site: Site, fields: dict[str, Any], *, author: str, now: datetime
-) -> Scope:
-    """A new version of the site's scope; `version`, `author` and `changed_at` are set here.
-
-    Raises: AdminError, where the fields are not a scope's.
-    """
-    async with store.transaction() as connection:
-        await connection.execute("select 1 from site where id = %s for no key update", (site.id,))
-        row = await _one(
-            connection,
-            "select coalesce(max(version), 0) + 1 as next from scope where site_id = %s",
-            (site.id,),
-        )
-        assert row is not None
-        version = int(row["next"])
-        try:
-            scope = Scope.model_validate(
-                fields | {"version": version, "author": author, "changed_at": now}
-            )
-            decode(Scope.routing_key, scope.to_json())
-        except (MessageError, ValueError) as error:
-            raise AdminError(f"not a scope: {one_line(error)}") from None
-        await connection.execute(
-            "insert into scope (site_id, version, author, changed_at, body)"
-            " values (%s, %s, %s, %s, %s)",
-            (site.id, version, scope.author, scope.changed_at, scope.to_json()),
-        )
-    return scope
 
 
 async def customer_id_of(connection: Connection, name: str) -> int:

@@ -27,7 +27,6 @@ from services.ingest.sites import (
     add_key,
     add_site,
     revoke_keys,
-    set_scope,
 )
 from services.ingest.typed import rebuild
 from shared.clock import utc_now
@@ -36,6 +35,7 @@ from shared.message import Message
 from shared.messages import DeviceIdentity, IppTarget, MeterRead
 from shared.scope import Scope
 from shared.store.postgres import Store
+from shared.store.scope import ScopeError, set_scope
 from tests.unit.ingest.batches import (
     LIFE_COUNT,
     batch,
@@ -633,8 +633,8 @@ async def test_a_read_is_explained_down_to_its_varbind(hub: Hub) -> None:
 async def test_a_scope_is_given_once_a_version(hub: Hub) -> None:
     assert (await hub.client.get("/v1/scope", headers=hub.auth)).status_code == 204
     fields = {"segments": ["10.0.0.0/24"]}
-    await set_scope(hub.store, hub.site, fields, author="ann", now=utc_now())
-    scope = await set_scope(hub.store, hub.site, fields, author="bob", now=utc_now())
+    await set_scope(hub.store, hub.site.id, fields, author="ann", now=utc_now())
+    scope = await set_scope(hub.store, hub.site.id, fields, author="bob", now=utc_now())
 
     got = await hub.client.get("/v1/scope", headers=hub.auth)
     again = await hub.client.get(
@@ -644,8 +644,8 @@ async def test_a_scope_is_given_once_a_version(hub: Hub) -> None:
     assert decode(Scope.routing_key, got.content) == scope
     assert (scope.version, scope.author, got.headers["ETag"]) == (2, "bob", '"2"')
     assert (again.status_code, again.content) == (304, b"")
-    with pytest.raises(AdminError, match="segmets"):
-        await set_scope(hub.store, hub.site, {"segmets": []}, author="x", now=utc_now())
+    with pytest.raises(ScopeError, match="segmets"):
+        await set_scope(hub.store, hub.site.id, {"segmets": []}, author="x", now=utc_now())
 
 
 async def test_metrics_and_openapi_tell_of_it_all(hub: Hub) -> None:

@@ -20,7 +20,6 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.ingest.sites import set_scope
 from services.solo.simulator import Rows, SimulatedAgent
 from shared.bus.port import UPLOADER_EVENTS, Delivery
 from shared.bus.rabbit import RabbitBus
@@ -36,6 +35,7 @@ from shared.messages import (
     order_id,
 )
 from shared.snmprec import read_snmprec
+from shared.store.scope import set_scope
 from tests.faults.walled import GATEWAY, Walled, walled
 from tests.flow.agent import SiteAgent
 from tests.flow.fleet import WALKS
@@ -196,7 +196,7 @@ async def test_a_hub_that_asks_for_everything_gets_what_the_ceiling_names(
         site.walled.relayed(hub.port) as port,
     ):
         await set_scope(
-            hub.store, hub.site, EVERYTHING | {"asks": [ask]}, author="hub", now=utc_now()
+            hub.store, hub.site.id, EVERYTHING | {"asks": [ask]}, author="hub", now=utc_now()
         )
         agent = SiteAgent(
             tmp_path,

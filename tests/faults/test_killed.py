@@ -22,7 +22,7 @@ import pytest
 from psycopg import sql
 
 from services.ingest.gaps import gaps
-from services.ingest.sites import Site, add_customer, add_key, add_site, set_scope
+from services.ingest.sites import Site, add_customer, add_key, add_site
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.bus.port import POLLER_FOUND, UPLOADER_EVENTS
 from shared.bus.rabbit import RabbitBus
@@ -32,6 +32,7 @@ from shared.message import Message
 from shared.messages import DeviceFound, SnmpTarget, order_id
 from shared.store.postgres import Store
 from shared.store.rounds import RoundAtHub, round_at_hub
+from shared.store.scope import set_scope
 from tests.flow.fleet import WALKS, addressed, devices
 from tests.flow.stack import Stack
 
@@ -163,7 +164,7 @@ async def ask(store: Store, site: Site, asked: list[UUID]) -> UUID:
     until = utc_now() + timedelta(hours=1)
     await set_scope(
         store,
-        site,
+        site.id,
         {
             "segments": [SEGMENT],
             "credentials": [{"range": SEGMENT, "credentials": ["public"]}],
