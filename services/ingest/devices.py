@@ -13,10 +13,10 @@ from services.ingest.identity import (
     device_key,
     owned,
     place,
-    usable_mac,
     without_serial,
 )
 from services.ingest.sites import Site
+from shared.identity import usable_mac
 from shared.messages import MeterRead
 from shared.store.postgres import Connection, copy_rows
 

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from shared.identity import MAX_LETTERS, usable_mac, usable_serial
 from shared.messages import DeviceIdentity
-
-_MAX_LETTERS = 64
-_MIN_SERIAL = 4
-_MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
-# what devices give that were never told their serial, or lost it with an engine board
-_KNOWN_BAD = frozenset(
-    {
-        *("0123456789", "1234567890", "123456789", "12345678", "1234567890000", "0000A2F1R23J"),
-        *("NONE", "NULL", "UNKNOWN", "UNDEFINED", "DEFAULT", "SERIAL", "SERIALNUMBER", "PRINTER"),
-        *("NOTAVAILABLE", "NOTSET", "NOTSPECIFIED", "TOBEFILLEDBYO.E.M.", "SYSTEMSERIALNUMBER"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -58,37 +46,11 @@ def device_key(site: str, device: DeviceIdentity) -> tuple[str | None, str | Non
     serial, fault = usable_serial(device.serial)
     if serial:
         maker = " ".join((device.make or "").replace("\x00", "").upper().split())
-        return f"serial {maker[:_MAX_LETTERS] or '-'} {serial}", None
+        return f"serial {maker[:MAX_LETTERS] or '-'} {serial}", None
     mac = usable_mac(device.mac)
     if mac:
         return f"mac {site} {mac}", None
     return None, f"{fault}, and no MAC address to go by"
-
-
-def usable_serial(serial: str | None) -> tuple[str | None, str]:
-    """(the serial as it is compared, ""), or (None, what is wrong with it)."""
-    if serial is None:
-        return None, "it reports no serial number"
-    compared = re.sub(r"[\s\x00]", "", serial).upper()
-    if not compared:
-        return None, "its serial number is empty"
-    if (
-        len(compared) < _MIN_SERIAL
-        or len(compared) > _MAX_LETTERS
-        or len(set(compared)) == 1
-        or compared in _KNOWN_BAD
-        or not any(letter.isalnum() for letter in compared)
-    ):
-        return None, f"its serial number {compared[:_MAX_LETTERS]!r} is one that many devices show"
-    return compared, ""
-
-
-def usable_mac(mac: str | None) -> str | None:
-    """The MAC address as it is compared; None for none, all zeros, and group addresses."""
-    compared = (mac or "").strip().lower().replace("-", ":")
-    if not _MAC.fullmatch(compared) or compared == "00:00:00:00:00:00":
-        return None
-    return None if int(compared[:2], 16) & 1 else compared
 
 
 def without_serial(sighting: Sighting) -> bool:
