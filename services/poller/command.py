@@ -16,14 +16,15 @@ from pydantic import SecretStr
 
 from services.poller.decode import NotAPrinterError, NotReadableError
 from services.poller.device import read_device
-from services.poller.ipp import read_ipp
-from services.poller.ipp_client import IppClient, IppNoAnswerError
+from services.poller.ipp import ipp_client, read_ipp
 from services.poller.profile import ProfileError, load_profiles
 from services.poller.recognise import Profiles
 from services.poller.settings import PollerSettings, SettingError
 from shared.ceiling import Ceiling, CeilingFileError, OutsideCeilingError, load_ceiling
 from shared.clock import utc_now
 from shared.credentials import PUBLIC, Credential, CredentialError, load_credentials
+from shared.ipp.client import IppClient
+from shared.ipp.errors import IppNoAnswerError
 from shared.ipp_uri import IppUri, IppUriError, ipp_uri_of, is_ipp_uri
 from shared.messages import IppTarget, MeterRead, SnmpTarget, SupplyLevel, order_id
 from shared.settings import settings_or_exit
@@ -115,7 +116,7 @@ async def probe(
     found_all = True
     async with (
         SnmpClient(ceiling, timeout_s=settings.timeout_s, tries=settings.tries) as client,
-        IppClient(ceiling, read_s=settings.read_s, ca_file=settings.ipp_ca_file) as ipp,
+        ipp_client(settings, ceiling) as ipp,
         asyncio.TaskGroup() as group,
     ):
 

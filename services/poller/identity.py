@@ -23,9 +23,10 @@ from services.poller.mib import (
 from services.poller.profile_rows import IdentityRow
 from services.poller.recognise import Choice, Profiles, is_below
 from services.poller.rows import Rows, as_text
-from services.poller.text import clean, mac_or_none, serial_or_none
+from services.poller.text import mac_or_none, serial_or_none
 from shared.messages import DeviceIdentity
 from shared.snmp.port import Varbind
+from shared.text import clean
 
 _OF_PRINTER = (*MARKER_COLUMNS, *GENERAL_COLUMNS, *SUPPLY_COLUMNS)
 _LONGEST = 1024  # sysDescr and IEEE 1284 IDs run beyond 255

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from services.poller.decode import NotAPrinterError
-from services.poller.ipp_client import IppAnswer
+from services.poller.decode import NotAPrinterError, NotReadableError
 from services.poller.ipp_device import alerts, identity, status
 from services.poller.ipp_meters import (
     COUNTERS,
@@ -18,9 +17,13 @@ from services.poller.ipp_meters import (
     native_counts,
 )
 from services.poller.ipp_supplies import supply_levels
-from services.poller.ipp_text import text_of
-from services.poller.ipp_wire import Attributes, Value
 from services.poller.recognise import Profiles
+from services.poller.settings import PollerSettings, SettingError
+from shared.ceiling import Ceiling
+from shared.ipp.client import IppAnswer, IppClient
+from shared.ipp.errors import IppTrustError, IppUnreadableError, NotIppError
+from shared.ipp.values import text_of
+from shared.ipp.wire import Attributes, Value
 from shared.ipp_uri import IppUri
 from shared.messages import IppTarget, MeterRead
 
@@ -90,9 +93,22 @@ class IppRead(NamedTuple):
         )
 
 
+def ipp_client(settings: PollerSettings, ceiling: Ceiling) -> IppClient:
+    """Raises: SettingError."""
+    try:
+        return IppClient(ceiling, read_s=settings.read_s, ca_file=settings.ipp_ca_file)
+    except IppTrustError as error:
+        raise SettingError(f"POLLER_IPP_CA_FILE: {error}") from None
+
+
 async def read_ipp(ask: Ask, uri: IppUri, now: Callable[[], datetime]) -> IppRead:
-    """Raises: what `ask` raises; NotAPrinterError."""
-    answer = await ask(uri, WANTED)
+    """Raises: OutsideCeilingError, IppNoAnswerError, NotAPrinterError, NotReadableError."""
+    try:
+        answer = await ask(uri, WANTED)
+    except NotIppError as error:
+        raise NotAPrinterError(str(error)) from error
+    except IppUnreadableError as error:
+        raise NotReadableError(str(error)) from error
     if not any(answer.attributes.get(name) for name in WANTED):
         raise NotAPrinterError(f"{uri}: it answers IPP, and nothing that it says is a printer's")
     return IppRead(answer.attributes, answer.address, now())

@@ -5,20 +5,13 @@ from __future__ import annotations
 import re
 
 from services.poller.identity import without_make
-from services.poller.ipp_text import (
-    MAX_VALUES,
-    device_id_in,
-    integer_in,
-    pairs_in,
-    text_in,
-    texts_in,
-    whole_number,
-    words,
-)
-from services.poller.ipp_wire import Attributes
+from services.poller.ipp_text import pairs_in, whole_number, words
 from services.poller.recognise import Profiles
-from services.poller.text import clean, serial_or_none
+from services.poller.text import serial_or_none
+from shared.ipp.values import MAX_VALUES, device_id_in, integer_in, text_in, texts_in
+from shared.ipp.wire import Attributes
 from shared.messages import Alert, DeviceIdentity, DeviceStatus
+from shared.text import clean
 
 _STATES = {3: "idle", 4: "processing", 5: "stopped"}  # RFC 8011 section 5.4.11
 _REASONS = {  # printer-state-reasons as hrPrinterDetectedErrorState calls them

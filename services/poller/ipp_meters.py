@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from services.poller.decode import Meters
-from services.poller.ipp_wire import Attributes, Value
+from shared.ipp.wire import Attributes, Value
 
 TOTAL = "printer-impressions-completed"
 BY_COLOR = "printer-impressions-completed-col"

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-from services.poller.ipp_text import (
-    MAX_VALUES,
-    integers_in,
-    letters,
-    pairs_in,
-    texts_in,
-    whole_number,
-)
-from services.poller.ipp_wire import Attributes
+from services.poller.ipp_text import letters, pairs_in, whole_number
 from services.poller.mib import SUPPLY_TYPES, SUPPLY_UNITS
 from services.poller.supplies import level_percent, state
-from services.poller.text import clean
+from shared.ipp.values import MAX_VALUES, integers_in, texts_in
+from shared.ipp.wire import Attributes
 from shared.messages import SupplyLevel
+from shared.text import clean
 
 _TYPES = {letters(word): word for word in SUPPLY_TYPES.values()}
 _UNITS = {  # PrtMarkerSuppliesSupplyUnitTC as printer-supply spells it

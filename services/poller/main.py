@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prometheus_client import Counter
 
-from services.poller.ipp_client import IppClient
+from services.poller.ipp import ipp_client
 from services.poller.plan import Plans
 from services.poller.profile import ProfileError, load_profiles
 from services.poller.read import dead, read
@@ -60,7 +60,7 @@ async def polling(
     profiles = Profiles(load_profiles(*([settings.profiles] if settings.profiles else [])))
     async with (
         SnmpClient(ceiling, timeout_s=settings.timeout_s, tries=settings.tries) as client,
-        IppClient(ceiling, read_s=settings.read_s, ca_file=settings.ipp_ca_file) as ipp,
+        ipp_client(settings, ceiling) as ipp,
     ):
         on_found = _told(
             partial(

@@ -9,13 +9,12 @@ from typing import Protocol
 from services.poller.decode import NotAPrinterError, NotReadableError
 from services.poller.device import read_device
 from services.poller.ipp import Ask, read_ipp
-from services.poller.ipp_client import IppNoAnswerError
 from services.poller.plan import Plans
 from services.poller.recognise import Profiles
-from services.poller.text import clean
 from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import Credential, CredentialError
+from shared.ipp.errors import IppNoAnswerError
 from shared.ipp_uri import IppUriError, ipp_uri_of
 from shared.message import Message
 from shared.messages import (
@@ -28,6 +27,7 @@ from shared.messages import (
     SpooledTarget,
 )
 from shared.snmp.port import CredentialRefusedError, NoAnswerError, SnmpSession
+from shared.text import clean
 
 MAX_ENDS = 10  # so often may an order have ended the poller that read it
 

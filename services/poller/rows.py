@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from services.poller.mib import GENERAL_LOCALIZATION, LOCALIZATION_CHARSET
-from services.poller.text import MAX_TEXT, clean, decode_text
+from services.poller.text import decode_text
 from shared.snmp.port import Varbind
+from shared.text import MAX_TEXT, clean
 
 COUNT_TYPES = frozenset({"Integer32", "Counter32", "Gauge32", "Counter64"})
 _INSTANCE = re.compile(r"(0|[1-9]\d{0,9})(\.(0|[1-9]\d{0,9})){0,15}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 
 from services.poller.mib import CHARSETS
+from shared.text import MAX_TEXT, decoded
 
-MAX_TEXT = 255  # DisplayString and the Printer MIB's texts: SIZE (0..255)
 _MULTIBYTE = frozenset({"shift_jis", "euc_jp", "cp949", "euc_kr", "gbk", "gb18030", "cp932"}) | {
     "gb2312",
     "big5",
@@ -54,26 +53,7 @@ def decode_text(octets: bytes, charset: int | None = None, limit: int = MAX_TEXT
 def _decoded(octets: bytes, charset: int | None, limit: int) -> str | None:
     declared = CHARSETS.get(charset) if charset is not None else None
     codecs = [declared, "utf-8"] if declared in _MULTIBYTE else ["utf-8", declared]
-    for codec in codecs:
-        if codec is None:
-            continue
-        try:
-            return clean(octets.decode(codec), limit)
-        except (UnicodeDecodeError, UnicodeError):
-            continue
-    return clean(octets.decode("latin-1"), limit)
-
-
-def clean(text: str, limit: int = MAX_TEXT) -> str | None:
-    """Without control, format, surrogate and unassigned characters; runs of blanks as one."""
-    if len(text) <= limit and text.isascii() and text.isprintable():
-        return " ".join(text.split()) or None
-    kept = "".join(
-        " " if letter.isspace() else letter
-        for letter in text[: 8 * limit]
-        if letter.isspace() or unicodedata.category(letter)[0] != "C"
-    )
-    return " ".join(kept.split())[:limit].rstrip() or None
+    return decoded(octets, [codec for codec in codecs if codec], limit)
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ import gzip
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from ipaddress import ip_network
@@ -18,10 +18,7 @@ import certifi
 import pytest
 
 from services.poller.command import probe
-from services.poller.decode import NotAPrinterError, NotReadableError
 from services.poller.ipp import WANTED, read_ipp
-from services.poller.ipp_client import MAX_ANSWER_BYTES, IppClient, IppNoAnswerError
-from services.poller.ipp_wire import Attributes
 from services.poller.main import polling
 from services.poller.settings import PollerSettings
 from services.solo.ca import ensure_ca
@@ -30,11 +27,20 @@ from shared.bus.port import UPLOADER_EVENTS, Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.clock import utc_now
 from shared.decode import decode
+from shared.ipp.client import MAX_ANSWER_BYTES, MAX_QUEUES, IppClient
+from shared.ipp.errors import (
+    IppDeniedError,
+    IppNoAnswerError,
+    IppUnreadableError,
+    NotIppError,
+)
+from shared.ipp.values import text_in
+from shared.ipp.wire import Attributes
 from shared.ipp_uri import ipp_uri_of
 from shared.message import Message
 from shared.messages import DeviceFound, IppTarget, MeterRead, ReadFailed, order_id
-from tests.peers.ipp import cups_queue, printer
-from tests.unit.poller.ipp_answers import answer, integer
+from tests.peers.ipp import cups_queue, cups_server, printer
+from tests.unit.poller.ipp_answers import answer, integer, text
 from tests.unit.poller.reading import PROFILES
 
 ROUND = uuid4()
@@ -60,6 +66,15 @@ UNCOUNTED = """
 ATTR textWithoutLanguage printer-make-and-model "Northwind 9"
 ATTR unknown printer-impressions-completed
 ATTR no-value printer-media-sheets-completed
+"""
+
+QUEUES = """
+<Printer desk>
+DeviceURI usb://Northwind/9?serial=N9-11
+</Printer>
+<Printer hall>
+DeviceURI ipp://127.0.0.1:9/ipp/print
+</Printer>
 """
 
 
@@ -121,7 +136,7 @@ async def test_ipps_is_read_over_tls_by_address_and_by_name() -> None:
 
 async def test_a_certificate_is_checked_where_the_site_names_authorities() -> None:
     others = Path(certifi.where())
-    with printer(MFP) as port, pytest.raises(NotReadableError, match="certificate verify failed"):
+    with printer(MFP) as port, pytest.raises(IppUnreadableError, match="certificate verify failed"):
         await ask(f"ipps://127.0.0.1:{port}/ipp/print", ca_file=others)
 
 
@@ -139,7 +154,7 @@ async def test_a_certificate_of_the_site_s_authorities_must_bear_the_name_that_w
         async with IppClient(site, read_s=5, ca_file=made.ca_cert, resolve=resolve) as client:
             for host in ("hall.example", "127.0.0.2"):
                 assert await client.ask(ipp_uri_of(f"ipps://{host}:{there.port}/ipp"), WANTED)
-            with pytest.raises(NotReadableError, match="Hostname mismatch"):
+            with pytest.raises(IppUnreadableError, match="Hostname mismatch"):
                 await client.ask(ipp_uri_of(f"ipps://desk.example:{there.port}/ipp"), WANTED)
 
 
@@ -151,10 +166,10 @@ async def test_a_printer_is_found_without_its_path() -> None:
 async def test_a_wrong_path_is_told() -> None:
     with (
         printer(MFP) as port,
-        pytest.raises(NotReadableError, match="no printer at this path") as told,
+        pytest.raises(IppUnreadableError, match="no printer at this path") as told,
     ):
         await ask(f"ipp://127.0.0.1:{port}/printers/other")
-    assert not isinstance(told.value, NotAPrinterError)
+    assert not isinstance(told.value, NotIppError)
 
 
 async def test_a_queue_of_cups_is_read_without_meters() -> None:
@@ -184,6 +199,41 @@ async def test_probe_takes_a_uri_and_prints_the_same_shape(
     assert (message.meters["total"], message.target) == (48213, IppTarget(ipp=uri))
     assert (second["outcome"], second["read"], code) == ("no_answer", None, 1)
     assert "public" not in said.err
+
+
+async def queues(port: int, wanted: Sequence[str] = ("printer-name",)) -> Sequence[Attributes]:
+    async with IppClient(ceiling(port), read_s=5) as client:
+        return await client.queues(ipp_uri_of(f"ipp://127.0.0.1:{port}"), wanted)
+
+
+async def test_cups_says_what_its_queues_are_attached_to() -> None:
+    with cups_server(QUEUES) as port:
+        found = await queues(port, ["printer-name", "device-uri"])
+
+    assert [(text_in(one, "printer-name"), text_in(one, "device-uri")) for one in found] == [
+        ("desk", "usb://Northwind/9?serial=N9-11"),
+        ("hall", "ipp://127.0.0.1:9/ipp/print"),
+    ]
+
+
+async def test_a_cups_server_without_queues_has_none() -> None:
+    with cups_server("") as port:
+        assert await queues(port) == []
+
+
+async def test_no_more_queues_are_taken_than_were_asked_for() -> None:
+    more = answer({"printer-name": text("q")})[:-1]
+    each = more[len(answer({})) - 1 :]
+    async with server(http(more + each * (MAX_QUEUES + 5) + b"\x03")) as there:
+        assert len(await queues(there.port)) == MAX_QUEUES
+
+
+@pytest.mark.parametrize("status", [0x0401, 0x0402, 0x0403])
+async def test_a_server_that_knows_its_users_denies_the_others(status: int) -> None:
+    for reply in (http(answer({}, status)), http(b"", status="403 Forbidden")):
+        async with server(reply) as there:
+            with pytest.raises(IppDeniedError):
+                await queues(there.port)
 
 
 # -- the ceiling --------------------------------------------------------------------------------
@@ -348,7 +398,7 @@ async def test_a_redirect_is_told_and_not_followed() -> None:
     async with server(GOOD) as target:
         to = f"Location: http://127.0.0.1:{target.port}/ipp\r\n"
         async with server(http(b"", status="302 Found", more=to)) as there:
-            with pytest.raises(NotReadableError, match="is not followed"):
+            with pytest.raises(IppUnreadableError, match="is not followed"):
                 await ask(f"ipp://127.0.0.1:{there.port}/ipp")
 
     assert target.connections == 0
@@ -373,7 +423,7 @@ async def test_no_proxy_of_the_box_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
 )
 async def test_a_web_server_is_no_printer(reply: bytes, reason: str) -> None:
     async with server(reply) as there:
-        with pytest.raises(NotAPrinterError, match=reason):
+        with pytest.raises(NotIppError, match=reason):
             await ask(f"ipp://127.0.0.1:{there.port}/ipp")
 
 
@@ -394,9 +444,9 @@ async def test_a_web_server_is_no_printer(reply: bytes, reason: str) -> None:
 )
 async def test_an_answer_that_cannot_be_read_is_told(reply: bytes, reason: str) -> None:
     async with server(reply) as there:
-        with pytest.raises(NotReadableError, match=reason) as told:
+        with pytest.raises(IppUnreadableError, match=reason) as told:
             await ask(f"ipp://127.0.0.1:{there.port}/ipp")
-    assert not isinstance(told.value, NotAPrinterError)
+    assert not isinstance(told.value, NotIppError)
 
 
 @pytest.mark.parametrize("reply", [b"", b"\x00\xff" * 9, b"HTTP/1.1 two\r\n\r\n", b"220 ftp\r\n"])
@@ -411,7 +461,7 @@ async def test_a_server_without_tls_is_told() -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     async with server(plain, greeting=True) as there:
-        with pytest.raises(NotReadableError, match="no TLS with it"):
+        with pytest.raises(IppUnreadableError, match="no TLS with it"):
             await ask(f"ipps://127.0.0.1:{there.port}/ipp")
 
 
@@ -423,7 +473,7 @@ async def test_tls_that_breaks_after_the_handshake_is_told(tmp_path: Path) -> No
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(made.cert, made.key)
     async with server(plain, tls=tls) as there:
-        with pytest.raises(NotReadableError, match="no TLS with it"):
+        with pytest.raises(IppUnreadableError, match="no TLS with it"):
             await ask(f"ipps://127.0.0.1:{there.port}/ipp")
 
 
@@ -443,7 +493,7 @@ async def test_an_answer_octet_by_octet_costs_no_more_than_a_read_may() -> None:
             await asyncio.sleep(0.1)
 
     async with server(dawdle) as there:
-        with pytest.raises(NotReadableError, match="not all of its answer came in"):
+        with pytest.raises(IppUnreadableError, match="not all of its answer came in"):
             await ask(f"ipp://127.0.0.1:{there.port}/ipp", read_s=1)
 
 
@@ -455,7 +505,7 @@ async def test_an_answer_without_end_is_cut_at_its_bound() -> None:
             await writer.drain()
 
     async with server(flood) as there:
-        with pytest.raises(NotReadableError, match=f"longer than {MAX_ANSWER_BYTES} bytes"):
+        with pytest.raises(IppUnreadableError, match=f"longer than {MAX_ANSWER_BYTES} bytes"):
             await ask(f"ipp://127.0.0.1:{there.port}/ipp")
 
 

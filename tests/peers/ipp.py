@@ -85,6 +85,13 @@ def printer(attributes: str) -> Iterator[int]:
 @contextmanager
 def cups_queue() -> Iterator[int]:
     """The port of 127.0.0.1 at which a CUPS server has a queue, /printers/hall."""
+    with cups_server(_QUEUE.format(device_port=free_port())) as port:
+        yield port
+
+
+@contextmanager
+def cups_server(queues: str) -> Iterator[int]:
+    """The port of 127.0.0.1 at which a CUPS server has these queues, as printers.conf(5) says."""
     if not CUPSD.exists():
         missing(str(CUPSD))
     with _folder() as folder:
@@ -99,8 +106,7 @@ def cups_queue() -> Iterator[int]:
         places = [f"{key} {folder / name}" for key, name in files.items()]
         (folder / "files.conf").write_text("\n".join([*places, *logs, ""]), encoding="ascii")
         (folder / "cupsd.conf").write_text(_CUPSD_CONF.format(port=port), encoding="ascii")
-        queue = _QUEUE.format(device_port=free_port())
-        (folder / "root" / "printers.conf").write_text(queue, encoding="ascii")
+        (folder / "root" / "printers.conf").write_text(queues, encoding="ascii")
         conf = ["-c", str(folder / "cupsd.conf"), "-s", str(folder / "files.conf")]
         with _running([str(CUPSD), "-f", *conf], folder, port):
             yield port

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from services.poller.decode import NotAPrinterError
 from services.poller.ipp import WANTED, read_ipp
-from services.poller.ipp_client import IppAnswer
-from services.poller.ipp_wire import MalformedIppError, answer_of
 from shared.decode import decode
+from shared.ipp.client import IppAnswer
+from shared.ipp.wire import MalformedIppError, answer_of
 from shared.ipp_uri import IppUri, ipp_uri_of
 from shared.messages import IppTarget, MeterRead, order_id
 from tests.unit.poller.ipp_answers import (
@@ -38,7 +38,7 @@ TARGET = IppTarget(ipp="ipp://10.0.0.7/ipp/print")
 
 def read_octets(said: bytes) -> MeterRead:
     async def ask(uri: IppUri, wanted: Sequence[str]) -> IppAnswer:
-        return IppAnswer("10.0.0.7", answer_of(said).attributes or {})
+        return IppAnswer("10.0.0.7", next(iter(answer_of(said).printers), {}))
 
     device = asyncio.run(read_ipp(ask, ipp_uri_of(TARGET.ipp), lambda: NOON))
     read = device.message(order_id(ROUND, TARGET), ROUND, "agent-1", TARGET, PROFILES)

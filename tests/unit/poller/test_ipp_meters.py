@@ -8,7 +8,7 @@ import pytest
 
 from services.poller.decode import Meters
 from services.poller.ipp_meters import counter_values, ipp_meters, native_counts
-from services.poller.ipp_wire import answer_of
+from shared.ipp.wire import answer_of
 from tests.unit.poller.ipp_answers import (
     NO_VALUE,
     UNKNOWN,
@@ -34,7 +34,7 @@ def meters(
     said = {names[name]: value for name, value in others.items()}
     if total is not None:
         said[TOTAL] = total
-    values = counter_values(answer_of(answer(said)).attributes or {})
+    values = counter_values(next(iter(answer_of(answer(said)).printers), {}))
     return ipp_meters(values, is_queue=is_queue)
 
 
@@ -172,6 +172,6 @@ def test_the_counters_of_a_print_queue_are_no_meters() -> None:
 
 def test_members_and_pages_are_kept_under_names_of_their_own() -> None:
     said = {COL: collection(monochrome_two_sided=4, full_color=UNKNOWN), PAGES: integer(9)}
-    values = counter_values(answer_of(answer(said)).attributes or {})
+    values = counter_values(next(iter(answer_of(answer(said)).printers), {}))
 
     assert native_counts(values) == {"pages": 9, "impressions_monochrome_two_sided": 4}

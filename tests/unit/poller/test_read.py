@@ -13,14 +13,15 @@ import pytest
 from pydantic import SecretStr
 
 from services.poller.decode import NotAPrinterError, NotReadableError
-from services.poller.ipp_client import IppAnswer, IppNoAnswerError
 from services.poller.ipp_meters import TOTAL
-from services.poller.ipp_wire import Value
 from services.poller.plan import Plans
 from services.poller.read import dead, read
 from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import PUBLIC, Credential, CredentialError
+from shared.ipp.client import IppAnswer
+from shared.ipp.errors import IppNoAnswerError
+from shared.ipp.wire import Value
 from shared.ipp_uri import IppUri, ipp_uri_of
 from shared.message import Message
 from shared.messages import (

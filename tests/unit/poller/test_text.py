@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.poller.text import MAX_TEXT, decode_text, mac_or_none, serial_or_none
+from services.poller.text import decode_text, mac_or_none, serial_or_none
+from shared.text import MAX_TEXT
 
 
 @pytest.mark.parametrize(

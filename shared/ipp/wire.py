@@ -1,4 +1,4 @@
-"""IPP messages: a question for a printer's attributes out, its answer in; pure. RFC 8010."""
+"""IPP messages: a question for printers' attributes out, its answer in; pure. RFC 8010."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Union
 
-GET_PRINTER_ATTRIBUTES = 0x000B
+GET_PRINTER_ATTRIBUTES = 0x000B  # RFC 8011 section 4.2.5
+CUPS_GET_PRINTERS = 0x4002  # all queues of a server; CUPS Implementation of IPP
+MAX_GROUPS = 2_000  # of an answer; each printer is one
 Version = tuple[int, int]
 
 _OPERATION_GROUP = 0x01
@@ -67,27 +69,36 @@ Attributes = Mapping[str, Sequence[Value]]
 
 
 class Answer(NamedTuple):
-    """`attributes` are those of the first printer that it holds; None: it holds none."""
+    """`printers` holds the attributes of each printer in it."""
 
     status: int
     message: bytes | None
-    attributes: Attributes | None
+    printers: Sequence[Attributes]
 
 
-def question(uri: str, wanted: Sequence[str], version: Version) -> bytes:
-    """Get-Printer-Attributes of the printer at `uri`, for these attributes alone."""
-    octets = bytearray(struct.pack(">BBHIB", *version, GET_PRINTER_ATTRIBUTES, 1, _OPERATION_GROUP))
-    fields = [
-        (0x47, "attributes-charset", "utf-8"),
-        (0x48, "attributes-natural-language", "en"),
-        (0x45, "printer-uri", uri),
-        *((0x44, "" if place else "requested-attributes", it) for place, it in enumerate(wanted)),
-    ]
-    for tag, name, text in fields:
-        value = text.encode()
-        octets += struct.pack(">BH", tag, len(name)) + name.encode()
-        octets += struct.pack(">H", len(value)) + value
-    return bytes(octets) + bytes([_END])
+class Question(NamedTuple):
+    """What is asked for: these attributes alone, of at most so many printers."""
+
+    operation: int
+    wanted: Sequence[str]
+    limit: int | None = None
+
+    def octets(self, uri: str, version: Version) -> bytes:
+        """As it is sent to the printer or the server at `uri`."""
+        fields = [
+            (0x47, "attributes-charset", b"utf-8"),
+            (0x48, "attributes-natural-language", b"en"),
+            (0x45, "printer-uri", uri.encode()),
+        ]
+        if self.limit is not None:
+            fields.append((0x21, "limit", struct.pack(">i", self.limit)))
+        for place, name in enumerate(self.wanted):
+            fields.append((0x44, "" if place else "requested-attributes", name.encode()))
+        octets = bytearray(struct.pack(">BBHIB", *version, self.operation, 1, _OPERATION_GROUP))
+        for tag, name, value in fields:
+            octets += struct.pack(">BH", tag, len(name)) + name.encode()
+            octets += struct.pack(">H", len(value)) + value
+        return bytes(octets) + bytes([_END])
 
 
 def answer_of(octets: bytes) -> Answer:
@@ -103,7 +114,7 @@ def answer_of(octets: bytes) -> Answer:
     return Answer(
         status,
         said.value if said and isinstance(said.value, bytes) else None,
-        next((group for tag, group in groups if tag == _PRINTER_GROUP), None),
+        [group for tag, group in groups if tag == _PRINTER_GROUP],
     )
 
 
@@ -122,6 +133,8 @@ def _groups(octets: bytes) -> list[tuple[int, dict[str, list[Value]]]]:
         if tag < _FIRST_VALUE_TAG:
             if open_:
                 raise MalformedIppError("a collection does not end")
+            if len(groups) >= MAX_GROUPS:
+                raise MalformedIppError(f"over {MAX_GROUPS} groups of attributes")
             groups.append((tag, {}))
             values = None
         elif tag == _MEMBER_NAME and open_:

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.poller.ipp_wire import MalformedIppError, Value, answer_of, question
+from shared.ipp.wire import (
+    CUPS_GET_PRINTERS,
+    GET_PRINTER_ATTRIBUTES,
+    MAX_GROUPS,
+    Answer,
+    Attributes,
+    MalformedIppError,
+    Question,
+    Value,
+    answer_of,
+)
 from tests.unit.poller.ipp_answers import (
     KEYWORD,
     NO_VALUE,
@@ -26,8 +36,15 @@ from tests.unit.poller.ipp_answers import (
 HEAD = struct.pack(">BBHI", 2, 0, 0, 1)
 
 
+def first(said: Answer) -> Attributes:
+    [printer] = said.printers
+    return printer
+
+
 def test_a_question_is_what_rfc_8010_says() -> None:
-    asked = question("ipp://p/ipp/print", ["printer-state", "marker-names"], (1, 1))
+    asked = Question(GET_PRINTER_ATTRIBUTES, ["printer-state", "marker-names"]).octets(
+        "ipp://p/ipp/print", (1, 1)
+    )
 
     assert asked == (
         b"\x01\x01\x00\x0b\x00\x00\x00\x01\x01"
@@ -55,7 +72,7 @@ def test_values_come_with_their_syntax_and_lists_whole() -> None:
     )
 
     assert (said.status, said.message) == (1, b"as asked")
-    assert said.attributes == {
+    assert first(said) == {
         "a": [Value("integer", -7)],
         "b": [Value("keyword", b"one"), Value("keyword", b"two")],
         "c": [Value("unknown", None)],
@@ -68,7 +85,7 @@ def test_collections_hold_their_members_and_each_other() -> None:
     inner = collection(x_dimension=21000)
     said = answer_of(answer({"col": collection(full_color=5, size=inner), "after": text("x")}))
 
-    assert said.attributes == {
+    assert first(said) == {
         "col": [
             Value(
                 "collection",
@@ -85,19 +102,32 @@ def test_collections_hold_their_members_and_each_other() -> None:
 def test_an_integer_of_the_wrong_length_is_no_number() -> None:
     said = answer_of(answer({"a": (0x21, b"\x00\x07"), "b": (0x21, b"")}))
 
-    assert said.attributes == {"a": [Value("integer", b"\x00\x07")], "b": [Value("integer", b"")]}
+    assert first(said) == {"a": [Value("integer", b"\x00\x07")], "b": [Value("integer", b"")]}
 
 
-def test_of_two_printers_the_first_is_read() -> None:
+def test_a_server_is_asked_for_so_many_queues() -> None:
+    asked = Question(CUPS_GET_PRINTERS, ["printer-name"], limit=9).octets("ipp://s/", (2, 0))
+
+    assert asked[:4] == b"\x02\x00\x40\x02"
+    assert b"\x21\x00\x05limit\x00\x04\x00\x00\x00\x09\x44" in asked
+
+
+def test_each_printer_of_an_answer_is_read() -> None:
     two = answer({"a": integer(1)})[:-1] + answer({"a": integer(2)})[len(answer({})) - 1 :]
 
-    assert answer_of(two).attributes == {"a": [Value("integer", 1)]}
+    assert answer_of(two).printers == [{"a": [Value("integer", 1)]}, {"a": [Value("integer", 2)]}]
+
+
+def test_more_printers_than_may_be_are_refused() -> None:
+    assert len(answer_of(HEAD + b"\x04" * MAX_GROUPS + b"\x03").printers) == MAX_GROUPS
+    with pytest.raises(MalformedIppError, match="groups"):
+        answer_of(HEAD + b"\x04" * (MAX_GROUPS + 1) + b"\x03")
 
 
 def test_an_attribute_that_comes_twice_has_both_values() -> None:
     again = answer({"a": integer(1), "b": integer(2)})[:-1] + answer({"a": integer(3)})[-11:]
 
-    attributes = answer_of(again).attributes or {}
+    attributes = first(answer_of(again))
 
     assert attributes["a"] == [Value("integer", 1), Value("integer", 3)]
 
@@ -165,7 +195,7 @@ VALUE: st.SearchStrategy[Tagged] = st.one_of(
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), VALUE, min_size=1))
 def test_what_is_sent_is_what_is_read(said: dict[str, Tagged]) -> None:
-    read = answer_of(answer(said)).attributes or {}
+    read = first(answer_of(answer(said)))
 
     assert list(read) == list(said)
     for name, (tag, octets) in said.items():

@@ -1,4 +1,4 @@
-"""Get-Printer-Attributes over HTTP or TLS; the only file of the poller that imports httpx.
+"""What printers and print servers say of themselves, by IPP over HTTP or TLS.
 
 A connection is made to the address that the ceiling allowed, never to the name once more. Nothing
 is redirected, no proxy is asked, no cookie is kept, and no answer is unpacked.
@@ -16,23 +16,32 @@ from typing import NamedTuple, Self
 
 import httpx
 
-from services.poller.decode import NotAPrinterError, NotReadableError
-from services.poller.ipp_wire import (
+from shared.ceiling import Ceiling, OutsideCeilingError
+from shared.ipp.errors import (
+    IppDeniedError,
+    IppNoAnswerError,
+    IppTrustError,
+    IppUnreadableError,
+    NotIppError,
+)
+from shared.ipp.wire import (
+    CUPS_GET_PRINTERS,
+    GET_PRINTER_ATTRIBUTES,
     Answer,
     Attributes,
     MalformedIppError,
+    Question,
     Version,
     answer_of,
-    question,
 )
-from services.poller.settings import SettingError
-from services.poller.text import clean, decode_text
-from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.ipp_uri import IppUri
+from shared.text import clean, decoded
 
-MAX_ANSWER_BYTES = 262_144
+MAX_ANSWER_BYTES = 1_048_576  # a server that lists MAX_QUEUES says about 700 of each
+MAX_QUEUES = 1_000
 _VERSIONS: tuple[Version, ...] = ((2, 0), (1, 1))
 _MOST_ADDRESSES = 4  # of a name
+_DENIALS = (0x0401, 0x0402, 0x0403)
 _BAD_REQUEST, _NOT_FOUND, _VERSION_NOT_SUPPORTED = 0x0400, 0x0406, 0x0503  # RFC 8011 B.1
 _STATUSES = {
     0x0400: "bad request",
@@ -50,15 +59,11 @@ _STATUSES = {
 _UPGRADE_REQUIRED = 426
 
 
-class IppNoAnswerError(Exception):
-    """Nothing that is asked there answers IPP; the text says what was tried."""
-
-
-class _NotHereError(NotReadableError):
+class _NotHereError(IppUnreadableError):
     """IPP is answered, and no printer is at this path; it may be at another."""
 
 
-class _NoIppHereError(NotAPrinterError):
+class _NoIppHereError(NotIppError):
     """No IPP is at this path; it may be at another."""
 
 
@@ -91,7 +96,7 @@ class IppClient:
         """Args: ca_file: PEM of the authorities that printers' certificates are checked against;
         None: they are not checked.
 
-        Raises: SettingError.
+        Raises: IppTrustError.
         """
         self._resolve = resolve
         self._ceiling = ceiling.of_ipp
@@ -113,18 +118,39 @@ class IppClient:
         await self._transport.aclose()
 
     async def ask(self, uri: IppUri, wanted: Sequence[str]) -> IppAnswer:
-        """What the printer says of itself, within the time that a read may take.
+        """What the printer says of itself; without its path, it is looked for.
 
-        Raises: OutsideCeilingError, before anything is sent; IppNoAnswerError; NotAPrinterError;
-            NotReadableError.
+        Raises: OutsideCeilingError, before anything is sent; IppNoAnswerError; IppUnreadableError.
         """
-        asking = _Asking(self._transport, self._ceiling, uri, wanted)
+        question = Question(GET_PRINTER_ATTRIBUTES, wanted)
+        address, answer = await self._asked(uri, question, _paths(uri.path))
+        if not answer.printers or not answer.printers[0]:
+            raise NotIppError(f"{uri}: it answers IPP and names no printer")
+        return IppAnswer(address, answer.printers[0])
+
+    async def queues(self, uri: IppUri, wanted: Sequence[str]) -> Sequence[Attributes]:
+        """What the CUPS server at `uri` says of each of its queues, of MAX_QUEUES at most.
+
+        Raises: as `ask`.
+        """
+        question = Question(CUPS_GET_PRINTERS, wanted, limit=MAX_QUEUES)
+        try:
+            _, answer = await self._asked(uri, question, (uri.path or "/",))
+        except _NotHereError:  # so says CUPS where it has none
+            return []
+        return answer.printers[:MAX_QUEUES]
+
+    async def _asked(
+        self, uri: IppUri, question: Question, paths: Sequence[str]
+    ) -> tuple[str, Answer]:
+        """An answer and the address that gave it, within the time that a read may take."""
+        asking = _Asking(self._transport, self._ceiling, uri, question)
         try:
             async with asyncio.timeout(self._read_s):
-                return await asking.ask(await self._addresses(uri))
+                return await asking.ask(await self._addresses(uri), paths)
         except TimeoutError:
             if asking.heard:
-                raise NotReadableError(
+                raise IppUnreadableError(
                     f"{uri}: broke off: not all of its answer came in {self._read_s:g} s"
                 ) from None
             raise IppNoAnswerError(f"{uri}: no IPP answer in {self._read_s:g} s") from None
@@ -142,36 +168,30 @@ class IppClient:
 
 
 class _Asking:
-    """One read of one printer."""
+    """One question to one printer or server."""
 
     def __init__(
         self,
         transport: httpx.AsyncHTTPTransport,
         ceiling: Ceiling,
         uri: IppUri,
-        wanted: Sequence[str],
+        question: Question,
     ) -> None:
         self._transport = transport
         self._ceiling = ceiling
         self._uri = uri
-        self._wanted = wanted
+        self._question = question
         self.heard = False  # whether an HTTP answer began
 
-    async def ask(self, addresses: Sequence[str]) -> IppAnswer:
-        refusals: list[NotReadableError] = []
-        for path in _paths(self._uri.path):
+    async def ask(self, addresses: Sequence[str], paths: Sequence[str]) -> tuple[str, Answer]:
+        """The answer of the first path where somebody answers IPP."""
+        refusals: list[IppUnreadableError] = []
+        for path in paths:
             try:
-                address, answer = await self._ask_any(addresses, self._uri._replace(path=path))
+                return await self._ask_any(addresses, self._uri._replace(path=path))
             except (_NotHereError, _NoIppHereError) as error:
                 refusals.append(error)
-                continue
-            return IppAnswer(address, self._printer(answer))
         raise refusals[0]
-
-    def _printer(self, answer: Answer) -> Attributes:
-        if not answer.attributes:
-            raise NotAPrinterError(f"{self._uri}: it answers IPP and names no printer")
-        return answer.attributes
 
     async def _ask_any(self, addresses: Sequence[str], uri: IppUri) -> tuple[str, Answer]:
         """The answer of the first address that takes the connection."""
@@ -181,20 +201,21 @@ class _Asking:
                 return address, await self._ask_in_versions(address, uri)
             except httpx.ConnectError as error:
                 if _is_of_tls(error):
-                    raise NotReadableError(f"{uri}: no TLS with it: {error}"[:500]) from error
+                    raise IppUnreadableError(f"{uri}: no TLS with it: {error}"[:500]) from error
                 refused = str(error)
             except ssl.SSLError as error:  # after the handshake; httpx lets it through
-                raise NotReadableError(f"{uri}: no TLS with it: {error}"[:500]) from error
+                raise IppUnreadableError(f"{uri}: no TLS with it: {error}"[:500]) from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 fault = f"{uri}: broke off: {error or type(error).__name__}"[:500]
-                raise NotReadableError(fault) if self.heard else IppNoAnswerError(fault) from error
+                kind = IppUnreadableError if self.heard else IppNoAnswerError
+                raise kind(fault) from error
         tried = ", ".join(addresses)
         raise IppNoAnswerError(f"{uri}: cannot be connected to at {tried}: {refused}"[:500])
 
     async def _ask_in_versions(self, address: str, uri: IppUri) -> Answer:
         """The answer in the newest version that the printer speaks.
 
-        Raises: NotReadableError, NotAPrinterError, httpx.HTTPError.
+        Raises: IppUnreadableError, httpx.HTTPError.
         """
         for version in _VERSIONS:
             answer = await self._post(address, uri, version)
@@ -203,18 +224,18 @@ class _Asking:
         if answer.status <= 0xFF:
             return answer
         words = _STATUSES.get(answer.status, f"status 0x{answer.status:04x}")
-        said = decode_text(answer.message) if answer.message else None
+        said = decoded(answer.message) if answer.message else None
         fault = f"{uri}: it answers IPP: {words}" + (f' ("{said}")' if said else "")
-        raise _NotHereError(fault) if answer.status == _NOT_FOUND else NotReadableError(fault)
+        raise _error_of(answer.status)(fault)
 
     async def _post(self, address: str, uri: IppUri, version: Version) -> Answer:
-        response = await self._sent(address, uri, question(str(uri), self._wanted, version))
+        response = await self._sent(address, uri, self._question.octets(str(uri), version))
         try:
             self.heard = True
             _check(response, uri)
             return answer_of(await _body(response, uri))
         except MalformedIppError as error:
-            raise NotReadableError(f"{uri}: broke off: {error}") from error
+            raise IppUnreadableError(f"{uri}: broke off: {error}") from error
         finally:
             await response.aclose()
 
@@ -240,6 +261,12 @@ class _Asking:
         return await self._transport.handle_async_request(request)
 
 
+def _error_of(status: int) -> type[IppUnreadableError]:
+    if status == _NOT_FOUND:
+        return _NotHereError
+    return IppDeniedError if status in _DENIALS else IppUnreadableError
+
+
 def _paths(typed: str) -> Sequence[str]:
     """Where the printer may be; older ones are not at /ipp/print."""
     if typed in ("", "/"):
@@ -250,22 +277,22 @@ def _paths(typed: str) -> Sequence[str]:
 
 
 def _check(response: httpx.Response, uri: IppUri) -> None:
-    """Raises: NotReadableError, NotAPrinterError."""
+    """Raises: IppUnreadableError."""
     status = response.status_code
     kind = clean(response.headers.get("Content-Type", "").partition(";")[0].lower())
     if status == 200 and kind == "application/ipp":
         return
     fault = f"{uri}: it answers HTTP {status}"
     if status == _UPGRADE_REQUIRED:
-        raise NotReadableError(f"{fault}: it wants TLS; write ipps:// instead")
+        raise IppUnreadableError(f"{fault}: it wants TLS; write ipps:// instead")
     if status in (401, 403):
-        raise NotReadableError(f"{fault}: it shows what it is only to users that it knows")
+        raise IppDeniedError(f"{fault}: it shows what it is only to users that it knows")
     if status in (404, 405):
         raise _NoIppHereError(f"{fault}: no IPP printer is at this path")
     if 300 <= status < 400:
         to = clean(response.headers.get("Location", "")) or "nowhere"
-        raise NotReadableError(f"{fault}: it sends on to {to}, and is not followed; try that")
-    raise NotAPrinterError(f"{fault} with {kind or 'no type'}, which is no IPP")
+        raise IppUnreadableError(f"{fault}: it sends on to {to}, and is not followed; try that")
+    raise NotIppError(f"{fault} with {kind or 'no type'}, which is no IPP")
 
 
 async def _body(response: httpx.Response, uri: IppUri) -> bytes:
@@ -273,7 +300,7 @@ async def _body(response: httpx.Response, uri: IppUri) -> bytes:
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
-            raise NotReadableError(f"{uri}: its answer is longer than {MAX_ANSWER_BYTES} bytes")
+            raise IppUnreadableError(f"{uri}: its answer is longer than {MAX_ANSWER_BYTES} bytes")
     return bytes(body)
 
 
@@ -294,5 +321,5 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context.load_verify_locations(ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise SettingError(f"POLLER_IPP_CA_FILE: {ca_file} cannot be used: {error}") from None
+        raise IppTrustError(f"{ca_file} cannot be used: {error}") from None
     return context
