@@ -1,4 +1,4 @@
-"""SNMP credentials: entered at the site, named everywhere else."""
+"""Credentials, of SNMP and of Windows: entered at the site, named everywhere else."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _LONGEST_USER = 32  # octets; RFC 3414 section 2.4
 _LONGEST_CONTEXT = 255
 _SHORTEST_PASSWORD = 8  # octets; RFC 3414 section 11.2
 _LONGEST_PASSWORD = 1024
+_LONGEST_ACCOUNT = 256  # octets of a Windows user, domain or password
 
 Auth = Literal["none", "md5", "sha1", "sha224", "sha256", "sha384", "sha512"]
 Privacy = Literal[
@@ -39,15 +40,16 @@ class CredentialError(Exception):
 
 
 class Credential(BaseModel):
-    """How to ask a device.
+    """How to ask a device by SNMP, or a computer for what its spooler lists.
 
     `version` "2c" tries v2c, and v1 where a device answers only that; "1" tries v1 alone; both
-    have a community. "3" has a user and what belongs to its security level instead.
+    have a community. "3" has a user and what belongs to its security level instead. "windows" is
+    an account of a computer or a domain, and no device is asked with it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    version: Literal["1", "2c", "3"] = "2c"
+    version: Literal["1", "2c", "3", "windows"] = "2c"
     community: SecretStr | None = None
     user: SecretStr | None = None
     auth: Auth = "none"
@@ -55,10 +57,12 @@ class Credential(BaseModel):
     privacy: Privacy = "none"
     privacy_password: SecretStr | None = None
     context: str = ""
+    domain: str = ""  # of Windows; none: the computer's own accounts
+    password: SecretStr | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        fault = self._fault_of_v3() if self.version == "3" else self._fault_of_community()
+        fault = self._fault_of_version()
         if fault:
             raise ValueError(fault)
         return self
@@ -67,7 +71,7 @@ class Credential(BaseModel):
     def community_octets(self) -> bytes:
         """Raises: CredentialError, for v3, which has none."""
         if self.community is None:
-            raise CredentialError("an SNMPv3 credential has no community")
+            raise CredentialError(f"a credential of version {self.version} has no community")
         return self.community.get_secret_value().encode()
 
     @property
@@ -84,6 +88,24 @@ class Credential(BaseModel):
         if self.privacy != "none":
             return "authPriv"
         return "noAuthNoPriv" if self.auth == "none" else "authNoPriv"
+
+    def _fault_of_version(self) -> str | None:
+        if self.version == "windows":
+            return self._fault_of_windows()
+        if self.model_fields_set & {"domain", "password"}:
+            return "domain, password: of version windows alone"
+        return self._fault_of_v3() if self.version == "3" else self._fault_of_community()
+
+    def _fault_of_windows(self) -> str | None:
+        snmp = self.model_fields_set & (_V3_FIELDS - {"user"} | {"community"})
+        if snmp:
+            return f"{', '.join(sorted(snmp))}: of SNMP, and not of a Windows account"
+        for what, secret in (("user", self.user), ("password", self.password)):
+            if not 0 < len(_octets(secret)) <= _LONGEST_ACCOUNT:
+                return f"a Windows account has a {what} of 1 to {_LONGEST_ACCOUNT} octets"
+        if len(_octets(SecretStr(self.domain))) > _LONGEST_ACCOUNT:
+            return f"a Windows domain has at most {_LONGEST_ACCOUNT} octets"
+        return None
 
     def _fault_of_community(self) -> str | None:
         if self.community is None:
@@ -159,6 +181,23 @@ def v3_credential(
             privacy=privacy,
             privacy_password=None if privacy_password is None else SecretStr(privacy_password),
             context=context,
+        )
+    except ValidationError as error:
+        raise CredentialError(_fault(error)) from None
+
+
+def windows_credential(*, account: str, password: str) -> Credential:
+    """An account as a person typed it: USER, DOMAIN\\USER or USER@DOMAIN.
+
+    Raises: CredentialError.
+    """
+    domain, backslash, user = account.partition("\\")
+    try:
+        return Credential(
+            version="windows",
+            domain=domain if backslash else "",
+            user=SecretStr(user if backslash else account),
+            password=SecretStr(password),
         )
     except ValidationError as error:
         raise CredentialError(_fault(error)) from None

@@ -1,4 +1,4 @@
-"""`pagetally credential`: the site's SNMP credentials; their secrets are never shown again."""
+"""`pagetally credential`: the site's credentials; their secrets are never shown again."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from shared.credentials import (
     load_credentials,
     save_credential,
     v3_credential,
+    windows_credential,
 )
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
@@ -35,7 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = commands.add_parser("add", help="ask for a secret, or read it from stdin, and keep it")
     add.add_argument("name", metavar="NAME")
-    add.add_argument("--version", choices=("1", "2c", "3"), default="2c", dest="snmp_version")
+    kind = add.add_mutually_exclusive_group()
+    kind.add_argument("--version", choices=("1", "2c", "3"), default="2c", dest="snmp_version")
+    kind.add_argument(
+        "--windows",
+        metavar="[DOMAIN\\]USER",
+        help="an account for computers' spoolers; its password is asked for, or read from stdin",
+    )
     v3 = add.add_argument_group("with --version 3; passwords are asked for, or read from stdin")
     v3.add_argument("--user", metavar="USER")
     v3.add_argument("--auth", choices=AUTHS, help="how it proves who it is (none)")
@@ -60,18 +67,22 @@ def run_command(args: argparse.Namespace) -> int:
 
 
 def _add(args: argparse.Namespace, settings: DiscoverySettings) -> int:
-    credential = _v3(args) if args.snmp_version == "3" else _community(args)
+    credential = _typed(args)
     save_credential(settings.credentials_file, args.name, credential)
-    asks = f"; asks in SNMPv3 with {credential.level}" if args.snmp_version == "3" else ""
+    asks = f"; asks in SNMPv3 with {credential.level}" if credential.version == "3" else ""
     sys.stdout.write(f"{args.name}: kept in {settings.credentials_file}{asks}\n")
     return 0
 
 
-def _community(args: argparse.Namespace) -> Credential:
+def _typed(args: argparse.Namespace) -> Credential:
     """Raises: CredentialError."""
+    if args.snmp_version == "3":
+        return _v3(args)
     for option in ("user", "auth", "privacy", "context"):
         if getattr(args, option) is not None:
             raise CredentialError(f"--{option} belongs to --version 3")
+    if args.windows is not None:
+        return windows_credential(account=args.windows, password=_secret("Password: "))
     community = community_of(_secret("Community: "))
     return Credential(version=args.snmp_version, community=community)
 
@@ -119,6 +130,8 @@ def _test(args: argparse.Namespace, settings: DiscoverySettings) -> int:
     credentials = load_credentials(settings.credentials_file)
     if args.name not in credentials:
         raise CredentialError(f"{settings.credentials_file}: holds no credential {args.name!r}")
+    if credentials[args.name].version == "windows":
+        raise CredentialError(f"{args.name}: is a Windows account, which no device is asked with")
     target = parse_target(args.address)
     if not isinstance(target, Addresses) or target.size != 1:
         raise TargetError(f"{args.address}: a credential is tested on one address")

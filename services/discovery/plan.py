@@ -15,11 +15,20 @@ from shared.messages import IppTarget, NotReached
 from shared.scope import CredentialRange, SegmentRule, Spooler
 from shared.snmp.wire import V1, V2C
 from shared.spans import Span, Spans, common, holds, merged, number_of, size_of, span_text, without
-from shared.targets import Addresses, HostName, TypedTarget, at_addresses, parse_targets
+from shared.targets import (
+    Addresses,
+    Broadcast,
+    HostName,
+    TypedTarget,
+    as_addresses,
+    parse_targets,
+)
 
 FoundBy = Literal["sweep", "known", "named", "broadcast", "spooler", "cups"]
 SNMP_PORT = 161
 V3 = 3  # as the wire numbers it, RFC 3412 section 6
+_NO_BROADCAST_HERE = "a broadcast is asked where a segment's rule says so"
+_MOST_PARTS = 20_000  # networks and ranges that one list of a scope may mean
 _MOST_SPANS_NAMED = 200  # of one reason: a scope that is refused in ten thousand pieces
 
 
@@ -190,16 +199,22 @@ class _Planner:
             self._miss(what + entry, reason)
         found: list[Addresses] = []
         for target in read:
-            found.extend(self._addresses(target, what))
+            parts = self._addresses(target, what)
+            if len(found) + len(parts) <= _MOST_PARTS:
+                found.extend(parts)
+            else:
+                self._miss(what + target.entry, f"beyond {_MOST_PARTS} networks and ranges in all")
         return found
 
     def _addresses(self, target: TypedTarget, what: str) -> list[Addresses]:
-        if isinstance(target, Addresses):
-            return [target]
-        addresses = self.resolved.get(target.name, ())
-        if not addresses:
-            self._miss(what + target.entry, "the name cannot be resolved at this site")
-        return at_addresses(target, addresses if what else addresses[:1])
+        found = as_addresses(target, self.resolved)
+        if isinstance(target, HostName):
+            if not found:
+                self._miss(what + target.entry, "the name cannot be resolved at this site")
+            return found if what else found[:1]
+        if isinstance(target, Broadcast):
+            self._miss(what + target.entry, _NO_BROADCAST_HERE)
+        return found
 
     def _credential_pieces(
         self, site_targets: Sequence[Addresses]
@@ -293,6 +308,9 @@ class _Planner:
         credential = self.credentials.get(name)
         if credential is None:
             self._miss(f"credential {name}", "is not set at this site; pagetally credential add")
+            return []
+        if credential.version == "windows":
+            self._miss(f"credential {name}", "is a Windows account, which no device is asked with")
             return []
         versions = {"1": (V1,), "2c": (V2C, V1), "3": (V3,)}[credential.version]
         return [Pass(name, version) for version in versions]

@@ -105,7 +105,6 @@ def test_a_typed_community_is_sent_and_never_shown(capsys: pytest.CaptureFixture
         (["127.0.0.1", "--port", "0"], "--port 0: a port is a number"),
         (["127.0.0.1", "--rate", "-1"], "--rate -1: datagrams a second"),
         (["127.0.0.1", "--credential", "branch"], "no credential 'branch' at this site"),
-        (["broadcast"], "broadcast: searching by broadcast is not offered"),
     ],
 )
 def test_a_mistake_is_told_in_a_line_and_ends_with_2(
@@ -185,6 +184,18 @@ def test_a_credential_is_kept_used_listed_and_removed(
     assert "answers to head-office: KYOCERA" in captured.out
     assert "s3cret" not in captured.out + captured.err
     assert (state / "agent" / "credentials.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_windows_account_is_kept_and_no_device_is_asked_with_it(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert credential("add", "print-servers", "--windows", r"OFFICE\reader", typed="s3cret\n") == 0
+    assert credential("test", "print-servers", "127.0.0.1") == 2
+    sweep("127.0.0.1", "--credential", "print-servers", "--port", str(free_port()))
+
+    captured = capsys.readouterr()
+    assert captured.err.count("is a Windows account, which no device is asked with") == 2
+    assert "s3cret" not in captured.out + captured.err
 
 
 @pytest.mark.parametrize(

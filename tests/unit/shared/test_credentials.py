@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from shared.credentials import Credential, CredentialError, load_credentials, save_credential
+from shared.credentials import (
+    Credential,
+    CredentialError,
+    load_credentials,
+    save_credential,
+    windows_credential,
+)
 
 V3 = {
     "version": "3",
@@ -129,6 +135,8 @@ def test_a_credential_of_v3_has_no_community_to_fall_back_to() -> None:
         ({"privacy": "aes256"}, "privacy: Input should be"),
         ({"version": "2c", "community": "public"}, "of version 3 alone"),
         ({"version": "2c"}, "a community is missing"),
+        ({"password": "of-windows"}, "domain, password: of version windows alone"),
+        ({"version": "windows"}, "of SNMP, and not of a Windows account"),
     ],
 )
 def test_a_credential_that_cannot_be_used_is_told_by_its_name_and_without_a_secret(
@@ -154,3 +162,25 @@ def test_no_secret_is_in_a_repr_or_in_the_error_of_a_credential_that_is_none(
     shown = repr(Credential.model_validate(V3)) + str(Credential.model_validate(V3))
     shown += str(told.value) + repr(told.value)
     assert not any(secret in shown for secret in SECRETS | {"short-7"})
+
+
+def test_a_windows_account_is_read_back_and_has_no_community(tmp_path: Path) -> None:
+    file = tmp_path / "credentials.json"
+    save_credential(
+        file, "print-servers", windows_credential(account=r"OFFICE\reader", password="p")
+    )
+    kept = load_credentials(file)["print-servers"]
+
+    assert kept.user and (kept.domain, kept.user.get_secret_value()) == ("OFFICE", "reader")
+    assert kept.password and kept.password.get_secret_value() == "p"
+    with pytest.raises(CredentialError, match="version windows has no community"):
+        _ = kept.community_octets
+
+
+@pytest.mark.parametrize(
+    ("account", "password"),
+    [("", "p"), ("OFFICE\\", "p"), ("reader", ""), ("reader", "x" * 257), ("d" * 257 + "\\r", "p")],
+)
+def test_a_windows_account_without_user_or_password_is_none(account: str, password: str) -> None:
+    with pytest.raises(CredentialError, match=r"a Windows (account|domain) has"):
+        windows_credential(account=account, password=password)
