@@ -1,4 +1,4 @@
-"""What a person types as a target: an address, a name, a network, or a range of addresses.
+"""What a person types as a target: an address, a name, a network, or ranges of either.
 
 Names are resolved by whoever asks, at every round; nothing here touches the network.
 """
@@ -6,17 +6,23 @@ Names are resolved by whoever asks, at every round; nothing here touches the net
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
+from itertools import product
+from math import prod
 
 from shared.ipp_uri import is_ipp_uri
-from shared.spans import Network, Span, is_ipv4, networks_of, number_of, span_of
+from shared.spans import Network, Span, is_ipv4, networks_of, number_of, span_of, span_text
 
 MAX_IPV6_ADDRESSES = 1_024
+MAX_PARTS = 1_024  # networks or ranges that one entry may mean
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _NUMERIC_END = re.compile(r"(?:^|\.)\d+\.?$")
+_NUMBER = r"(?:0|[1-9]\d{0,2})"
+_OCTET = rf"(?:\*|{_NUMBER}(?:-{_NUMBER})?)"
+_PATTERN = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}(?:/\d{{1,2}})?", re.ASCII)
 _BRACKETED = re.compile(r"\[([^\]]*)\](?::(.*))?", re.DOTALL)
 
 
@@ -57,12 +63,30 @@ class HostName:
     port: int | None = None
 
 
-TypedTarget = Addresses | HostName
+@dataclass(frozen=True)
+class Several:
+    """Networks, ranges or addresses in one entry: `10.1-4.0.0/24`, `10.10.10-12.*`."""
+
+    entry: str
+    parts: tuple[Addresses, ...]
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """The networks that whoever asks is attached to, asked by one question to all in each."""
+
+    entry: str
+
+
+TypedTarget = Addresses | Several | HostName | Broadcast
 
 
 def parse_target(entry: str) -> TypedTarget:
     """`10.0.0.7`, `10.0.0.7:1161`, `fd00::7`, `[fd00::7]:1161`, `printer.example`,
-    `printer.example:1161`, `10.0.0.0/24`, or `10.0.0.5-10.0.3.20`.
+    `printer.example:1161`, `10.0.0.0/24`, `10.0.0.5-10.0.3.20`, `10.1-4.0.0/24`, `10.10.10.*`,
+    or `broadcast`.
+
+    A `*` stands for 0-255; those at the end are one network, so that 10.10.10.* is 10.10.10.0/24.
 
     Raises: TargetError.
     """
@@ -86,6 +110,15 @@ def parse_targets(entries: Iterable[str]) -> tuple[list[TypedTarget], list[str]]
     return read, faults
 
 
+def as_addresses(target: TypedTarget, resolved: Mapping[str, Sequence[str]]) -> list[Addresses]:
+    """What a target stands for; none for a broadcast, and for a name that was not resolved."""
+    if isinstance(target, HostName):
+        return at_addresses(target, resolved.get(target.name, ()))
+    if isinstance(target, Several):
+        return list(target.parts)
+    return [target] if isinstance(target, Addresses) else []
+
+
 def at_addresses(name: HostName, addresses: Iterable[str]) -> list[Addresses]:
     """A name as the addresses that it was resolved to."""
     numbers = [number_of(address) for address in addresses]
@@ -98,9 +131,11 @@ def _parse(text: str) -> TypedTarget:
     if len(text) > 255:
         raise ValueError(f"{len(text)} characters; a target has at most 255")
     if text.lower() == "broadcast":
-        raise ValueError("searching by broadcast is not offered; name a network or a range instead")
+        return Broadcast(text)
     if is_ipp_uri(text):
         raise ValueError("a printer's URI is read and not searched; pagetally probe reads it now")
+    if _PATTERN.fullmatch(text) and ("*" in text or "-" in text):
+        return _several(text)
     if "/" in text:
         return _network(text)
     try:
@@ -137,6 +172,46 @@ def _range(text: str, first: str, last: str) -> Addresses:
     if end < begin:
         raise ValueError(f"ends before it begins; did you mean {last}-{first}?")
     return _sized(Addresses(text, (begin, end)))
+
+
+def _several(text: str) -> Addresses | Several:
+    """Each octet a number, `A-B` or `*`."""
+    pattern, slash, bits = text.partition("/")
+    octets = pattern.split(".")
+    stars = next((at for at, octet in enumerate(reversed(octets)) if octet != "*"), 4)
+    if not slash:
+        octets[4 - stars :] = ["0"] * stars
+    prefix = int(bits) if slash else 32 - 8 * stars
+    if prefix > 32:
+        raise ValueError(f"a prefix is a number from 0 to 32, not {bits!r}")
+    values = [_values(octet) for octet in octets]
+    runs = [values.pop()] if prefix == 32 else [(one,) for one in values.pop()]
+    count = prod(map(len, values)) * len(runs)
+    if count > MAX_PARTS:
+        raise ValueError(f"means {count} parts, and one entry may mean {MAX_PARTS}; write larger")
+    parts = [
+        _part(".".join(map(str, begin)), run, prefix) for begin in product(*values) for run in runs
+    ]
+    if len(parts) == 1:
+        return replace(parts[0], entry=text)
+    return Several(text, tuple(parts))
+
+
+def _values(octet: str) -> Sequence[int]:
+    first, _, last = octet.replace("*", "0-255").partition("-")
+    begin, end = int(first), int(last or first)
+    if end > 255:
+        raise ValueError(f"{octet!r} is beyond 255, the largest number of an IPv4 address")
+    if end < begin:
+        raise ValueError(f"{octet!r} ends before it begins; did you mean {last}-{first}?")
+    return range(begin, end + 1)
+
+
+def _part(begin: str, run: Sequence[int], prefix: int) -> Addresses:
+    if prefix < 32:
+        return _network(f"{begin}.{run[0]}/{prefix}")
+    span = number_of(f"{begin}.{run[0]}"), number_of(f"{begin}.{run[-1]}")
+    return Addresses(span_text(span), span)
 
 
 def _sized(target: Addresses) -> Addresses:

@@ -27,7 +27,7 @@ from shared.messages import RoundFinished, SnmpTarget
 from shared.quiet import quiet_from
 from shared.snmp.client import SnmpClient
 from shared.spans import number_of
-from shared.targets import HostName, at_addresses, parse_targets
+from shared.targets import as_addresses, parse_targets
 
 _COUNTED_EVERY_S = 5.0
 _LONGEST_PAUSE_S = 30.0
@@ -243,13 +243,8 @@ class Rounds:
 def naming_typed(ceiling: Ceiling, wish: Wish, resolved: Mapping[str, Sequence[str]]) -> Ceiling:
     """The ceiling with what a person typed at the site, each on its own port."""
     for target in parse_targets(wish.site_targets)[0]:
-        found = (
-            at_addresses(target, resolved.get(target.name, ()))
-            if isinstance(target, HostName)
-            else [target]
-        )
-        networks = [network for one in found for network in one.networks()]
-        ceiling = ceiling.naming(networks, [target.port or wish.port])
+        for one in as_addresses(target, resolved):
+            ceiling = ceiling.naming(one.networks(), [one.port or wish.port])
     for uri in ipp_uris(wish.site_targets):
         addresses = [uri.host] if uri.is_address else resolved.get(uri.host, ())
         ceiling = ceiling.naming_ipp(map(ip_network, addresses), uri.port)

@@ -11,7 +11,7 @@ from services.solo.places import Places
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.ipp_uri import IppUriError, ipp_uri_of, is_ipp_uri
 from shared.spans import Network
-from shared.targets import Addresses, HostName, TypedTarget, parse_targets
+from shared.targets import Addresses, Broadcast, HostName, TypedTarget, as_addresses, parse_targets
 
 
 class TypedWrongError(Exception):
@@ -40,18 +40,21 @@ def naming(ceiling: Ceiling, entries: Sequence[str]) -> Ceiling:
             faults.append(f"an IPP printer: {error}")
             continue
         ceiling = ceiling.naming_ipp(_networks_of(uri.host, entry), uri.port)
+    if any(isinstance(target, Broadcast) for target in targets):
+        faults.append("broadcast: chosen for a segment at the hub, or typed to pagetally sweep")
     if faults:
         raise TypedWrongError("\n".join(faults))
     for target in targets:
-        ceiling = ceiling.naming(_networks(target), [target.port] if target.port else [])
+        port = target.port if isinstance(target, Addresses | HostName) else None
+        ceiling = ceiling.naming(_networks(target), [port] if port else [])
     return ceiling
 
 
 def _networks(target: TypedTarget) -> Iterable[Network]:
-    if isinstance(target, Addresses):
-        return target.networks()
-    assert isinstance(target, HostName)
-    return _networks_of(target.name, target.entry)
+    """Raises: TypedWrongError."""
+    if isinstance(target, HostName):
+        return _networks_of(target.name, target.entry)
+    return [network for one in as_addresses(target, {}) for network in one.networks()]
 
 
 def _networks_of(host: str, entry: str) -> list[Network]:

@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 
 from shared.spans import addresses_of, span_text
 from shared.targets import (
+    MAX_PARTS,
     Addresses,
+    Broadcast,
     HostName,
+    Several,
     TargetError,
+    as_addresses,
     at_addresses,
     parse_target,
     parse_targets,
@@ -103,7 +107,12 @@ def test_names_are_kept_to_be_resolved_later(entry: str, name: str, port: int | 
         ("prin ter", "neither an address, a name, a network"),
         ("=HYPERLINK(1)", "neither an address"),
         ("", "(empty): nothing is written here"),
-        ("broadcast", "searching by broadcast is not offered"),
+        ("10.4-1.0.0/24", "'4-1' ends before it begins; did you mean 1-4?"),
+        ("10.300-301.0.*", "'300-301' is beyond 255"),
+        ("10.1-4.0.5/24", "10.1.0.5 lies within a network; write 10.1.0.0/24"),
+        ("10.1-4.0.0/33", "a prefix is a number from 0 to 32, not '33'"),
+        ("10.*.*.7", "means 65536 parts, and one entry may mean 1024"),
+        ("10.01-2.0.0/24", "is no IP address"),
         ("a" * 300, "300 characters"),
         ("10.0.0.1\x00", "'10.0.0.1\\x00': "),
     ],
@@ -114,6 +123,47 @@ def test_a_typo_is_told_with_its_entry(entry: str, said: str) -> None:
 
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "parts"),
+    [
+        ("10.1-3.0.0/24", ["10.1.0.1-10.1.0.254", "10.2.0.1-10.2.0.254", "10.3.0.1-10.3.0.254"]),
+        ("10.10.4-5.*", ["10.10.4.1-10.10.4.254", "10.10.5.1-10.10.5.254"]),
+        ("10.1-2.0.5-9", ["10.1.0.5-10.1.0.9", "10.2.0.5-10.2.0.9"]),
+        ("10.1-2.0.7", ["10.1.0.7", "10.2.0.7"]),
+    ],
+)
+def test_a_range_in_an_octet_means_several(entry: str, parts: list[str]) -> None:
+    target = parse_target(entry)
+
+    assert isinstance(target, Several)
+    assert [span_text(part.hosts) for part in target.parts] == parts
+    assert as_addresses(target, {}) == list(target.parts)
+
+
+@pytest.mark.parametrize(
+    ("entry", "hosts"),
+    [
+        ("10.10.10.*", "10.10.10.1-10.10.10.254"),
+        ("10.10.*.*", "10.10.0.1-10.10.255.254"),
+        ("10.0.0.5-9", "10.0.0.5-10.0.0.9"),
+    ],
+)
+def test_stars_at_the_end_are_one_network_and_a_range_there_is_one_range(
+    entry: str, hosts: str
+) -> None:
+    target = parse_target(entry)
+
+    assert isinstance(target, Addresses)
+    assert (target.entry, span_text(target.hosts)) == (entry, hosts)
+
+
+def test_broadcast_is_a_target_that_has_no_addresses_of_its_own() -> None:
+    target = parse_target(" Broadcast ")
+
+    assert target == Broadcast("Broadcast")
+    assert as_addresses(target, {}) == []
 
 
 def test_one_typo_loses_nothing_of_the_rest() -> None:
@@ -136,3 +186,9 @@ def test_a_name_keeps_its_port_at_each_address_it_is_resolved_to() -> None:
 def test_any_text_is_a_target_or_a_target_error(text: str) -> None:
     with contextlib.suppress(TargetError):
         parse_target(text)
+
+
+@given(st.text(alphabet="0123456789.*-/", max_size=20))
+def test_any_pattern_of_octets_is_a_bounded_target_or_a_target_error(text: str) -> None:
+    with contextlib.suppress(TargetError):
+        assert len(as_addresses(parse_target(text), {})) <= MAX_PARTS

@@ -152,6 +152,26 @@ def test_exclusions_by_address_range_network_and_name_are_not_asked() -> None:
     assert asked(made) == [f"10.0.0.{n}" for n in (2, 3, 6, 7, 14)]
 
 
+def test_of_ranges_of_networks_each_is_asked_without_its_own_and_its_broadcast_address() -> None:
+    made = plan(segments=["10.1-2.0.0/30"], exclusions=["10.2.0.*"])
+
+    assert asked(made) == ["10.1.0.1", "10.1.0.2"]
+
+
+def test_a_list_that_means_too_many_networks_is_cut_with_its_entries_named() -> None:
+    made = plan(segments=[f"10.{n}.0-255.0/30" for n in range(100)])
+
+    assert made.size == 78 * 256 * 2
+    assert missed(made)["10.78.0-255.0/30"] == "beyond 20000 networks and ranges in all"
+
+
+def test_a_broadcast_in_a_scope_s_lists_is_named_and_the_rest_is_asked() -> None:
+    made = plan(segments=["broadcast", "10.0.0.0/30"])
+
+    assert asked(made) == ["10.0.0.1", "10.0.0.2"]
+    assert missed(made) == {"broadcast": "a broadcast is asked where a segment's rule says so"}
+
+
 def test_typos_are_named_and_the_rest_is_asked() -> None:
     made = plan(segments=["10.0.0.0/33", "10.0.0.0/30"], exclusions=["10.0.0.300"])
 

@@ -29,3 +29,16 @@ def test_a_wrong_uri_is_told_without_what_is_secret_in_it() -> None:
 def test_a_name_that_cannot_be_one_is_told() -> None:
     with pytest.raises(TypedWrongError, match="is no name"):
         naming(Ceiling(networks=()), [f"ipp://{'a' * 64}/"])
+
+
+def test_a_range_of_networks_names_each_of_them_and_nothing_between() -> None:
+    ceiling = naming(Ceiling(networks=()), ["127.1-2.0.0/24"])
+
+    assert ceiling.refusal("127.1.0.7", 161) is None
+    assert ceiling.refusal("127.2.0.7", 161) is None
+    assert ceiling.refusal("127.1.1.7", 161)
+
+
+def test_broadcast_names_nothing() -> None:
+    with pytest.raises(TypedWrongError, match="broadcast: chosen for a segment at the hub"):
+        naming(Ceiling(networks=()), ["broadcast"])
