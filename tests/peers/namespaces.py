@@ -49,7 +49,8 @@ class Packet(NamedTuple):
     destination: IPv4Address | IPv6Address
     source_port: int
     destination_port: int
-    octets: int  # of UDP with the IP header: payload + 28, or 48 for IPv6
+    octets: int  # of UDP, all fragments: payload + 28, or 48 for IPv6
+    is_fragment: bool = False  # another than the first
 
 
 class Namespace:
@@ -60,12 +61,18 @@ class Namespace:
         self.within = ["nsenter", f"--target={self.pid}", "--net", *mount, "--"]
 
     def ip(self, lines: str) -> None:
-        command = ["nsenter", f"--target={self.pid}", "--net", "--", "ip"]
         for line in filter(None, lines.splitlines()):
-            done = subprocess.run(
-                [*command, *line.split()], capture_output=True, text=True, timeout=10, check=False
-            )
-            assert done.returncode == 0, f"ip {line}: {done.stderr}"
+            self.run("ip", *line.split())
+
+    def run(self, *command: str) -> None:
+        done = subprocess.run(
+            ["nsenter", f"--target={self.pid}", "--net", "--", *command],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
 
     def socket(self, *kind: int) -> socket.socket:
         """A socket of this namespace, for this process to use."""
@@ -153,14 +160,16 @@ class Capture:
 
 
 def _packet(octets: bytes, is_sent: bool) -> Packet:
+    is_first = True
     if octets[0] >> 4 == 4:
         header, at, protocol = 20, 4 * (octets[0] & 15), octets[9]
         source, destination = octets[12:16], octets[16:20]
+        is_first = not (octets[6] & 0x1F or octets[7])  # fragment offset, RFC 791 section 3.1
     else:
         header, at, protocol = 40, 40, octets[6]
         source, destination = octets[8:24], octets[24:40]
-    ports = (0, 0, 0)
-    if protocol in (socket.IPPROTO_TCP, socket.IPPROTO_UDP):
+    ports = (0, 0, -header)
+    if is_first and protocol in (socket.IPPROTO_TCP, socket.IPPROTO_UDP):
         ports = struct.unpack_from("!HHH", octets, at)
     return Packet(
         is_sent,
@@ -170,6 +179,7 @@ def _packet(octets: bytes, is_sent: bool) -> Packet:
         ports[0],
         ports[1],
         header + ports[2],
+        not is_first,
     )
 
 

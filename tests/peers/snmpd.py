@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count, product
 from pathlib import Path
@@ -57,19 +57,30 @@ USERS = (
 
 
 class Snmpd:
-    """The agent at 127.0.0.1; `start` and `stop` may be called again, and boots rise with each."""
+    """The agent; `start` and `stop` may be called again, and boots rise with each."""
 
     def __init__(
-        self, folder: Path, *lines: str, engine_id: str = "80001f8804706565723031"
+        self,
+        folder: Path,
+        *lines: str,
+        engine_id: str = "80001f8804706565723031",
+        at: tuple[str, int] | None = None,
+        within: Sequence[str] = (),
     ) -> None:
-        """Args: engine_id: in hexadecimal. lines: of snmpd.conf, besides its own."""
+        """
+        Args:
+            lines: of snmpd.conf, besides its own.
+            engine_id: in hexadecimal.
+            at: address and port; a free port of 127.0.0.1.
+            within: the words that start it elsewhere, such as in a network namespace.
+        """
         if not PROGRAM.exists():
             missing(str(PROGRAM))
-        self.address = "127.0.0.1"
-        self.port = free_udp_port()
+        self.address, self.port = at or ("127.0.0.1", free_udp_port())
         self.engine_id = engine_id
         self._folder = folder
         self._lines = lines
+        self._within = within
         self._starts = count(1)
         self._running: subprocess.Popen[bytes] | None = None
 
@@ -79,7 +90,7 @@ class Snmpd:
         conf.write_text("\n".join(self._configuration()) + "\n", encoding="ascii")
         files = ["-c", str(conf), "-p", str(self._folder / "pid"), "-Lf", str(log)]
         self._running = subprocess.Popen(
-            [PROGRAM, "-f", *files, f"udp:{self.address}:{self.port}"],
+            [*self._within, PROGRAM, "-f", *files, f"udp:{self.address}:{self.port}"],
             env={
                 **os.environ,
                 "MIBS": "",
