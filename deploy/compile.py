@@ -21,6 +21,7 @@ PACKAGES = ("services", "shared")
 # All in one unit. No coroutines: with those of device.py compiled by mypyc 2.4 the tests of hostile
 # devices fail, and the others gain nothing.
 COMPILED = {
+    "shared": ("text",),
     "shared/snmp": (
         *("message", "strict", "decoder", "encoder", "oids", "port", "error_status"),
         *("tables", "exchange"),
