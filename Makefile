@@ -35,6 +35,7 @@ lock:
 	$(COMPILE) $(PRODUCT) -o requirements.lock
 	$(COMPILE) $(PRODUCT) --extra dev -o requirements-dev.lock
 	for s in $(SERVICES) slim; do $(COMPILE) --extra $$s -o requirements-$$s.lock; done
+	$(COMPILE) --extra discovery --extra spooler -o requirements-spooler.lock
 	! grep -nE '://|--index-url|--find-links' requirements*.lock
 
 devices:  ## docs/devices.md, out of the profiles
