@@ -29,7 +29,7 @@ from services.poller.profile_rows import (
 from shared.fields import MeterName, Name, Oid
 
 MAX_INSTANCES = 250  # of a profile's meters; they are asked for together
-NOT_A_PROFILE = "ipp"  # what reads by IPP name in place of a profile
+NOT_PROFILES = ("ipp", "spooled", "entered")  # what other reads name in place of a profile
 BUILT_IN = Path(__file__).parent / "profiles"
 
 
@@ -137,8 +137,8 @@ def load_profiles(*folders: Path) -> dict[str, Profile]:
             profile = load_profile(_text(file), str(file))
             if profile.profile != file.stem:
                 raise ProfileError(f"{file}: profile: is {profile.profile}; name the file so")
-            if profile.profile == NOT_A_PROFILE:
-                raise ProfileError(f"{file}: profile: so are reads by IPP called; rename it")
+            if profile.profile in NOT_PROFILES:
+                raise ProfileError(f"{file}: profile: so are other reads called; rename it")
             said[profile.profile] = profile
     return {name: _resolved(name, said, ()) for name in said}
 

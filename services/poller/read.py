@@ -11,6 +11,7 @@ from services.poller.device import read_device
 from services.poller.ipp import Ask, read_ipp
 from services.poller.plan import Plans
 from services.poller.recognise import Profiles
+from services.poller.spooled import spooled_read
 from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.credentials import Credential, CredentialError
@@ -25,11 +26,23 @@ from shared.messages import (
     ReadFailed,
     SnmpTarget,
     SpooledTarget,
+    Target,
 )
 from shared.snmp.port import CredentialRefusedError, NoAnswerError, SnmpSession
 from shared.text import clean
 
 MAX_ENDS = 10  # so often may an order have ended the poller that read it
+
+
+_OUTCOMES: Mapping[type[Exception], Failure] = {  # of an error that is of several, the first
+    OutsideCeilingError: "refused",
+    IppUriError: "refused",
+    NoAnswerError: "no_answer",
+    IppNoAnswerError: "no_answer",
+    NotAPrinterError: "not_a_printer",
+    NotReadableError: "unreadable",
+    CredentialRefusedError: "unreadable",
+}
 
 
 class Connect(Protocol):
@@ -80,19 +93,15 @@ async def read(
 
     try:
         target = _allowed(found, delivery, ceiling, now())
+        if isinstance(target, SpooledTarget):
+            return [spooled_read(found, target, agent, now())]
         if isinstance(target, IppTarget):
             return [await by_ipp(target)]
         return [await by_snmp(target)]
     except OrderRefusedError as error:
         return failed(error.outcome, error)
-    except (OutsideCeilingError, IppUriError) as error:
-        return failed("refused", error)
-    except (NoAnswerError, IppNoAnswerError) as error:
-        return failed("no_answer", error)
-    except NotAPrinterError as error:
-        return failed("not_a_printer", error)
-    except (NotReadableError, CredentialRefusedError) as error:
-        return failed("unreadable", error)
+    except tuple(_OUTCOMES) as error:
+        return failed(next(_OUTCOMES[kind] for kind in _OUTCOMES if isinstance(error, kind)), error)
 
 
 async def dead(
@@ -103,10 +112,9 @@ async def dead(
     return [_failed(found, agent, now(), "set_aside", reason, ())]
 
 
-def _allowed(
-    found: DeviceFound, delivery: Delivery, ceiling: Ceiling, now: datetime
-) -> SnmpTarget | IppTarget:
+def _allowed(found: DeviceFound, delivery: Delivery, ceiling: Ceiling, now: datetime) -> Target:
     """An IPP printer's host may be a name: whether it is allowed is told when it is resolved.
+    For a spooled target nothing is sent.
 
     Raises: OrderRefusedError.
     """
@@ -116,7 +124,7 @@ def _allowed(
     if ends >= MAX_ENDS:
         raise OrderRefusedError("set_aside", f"ended the poller {ends} times")
     if isinstance(found.target, SpooledTarget):
-        raise OrderRefusedError("refused", "this version reads no devices through a print spooler")
+        return found.target
     if isinstance(found.target, IppTarget):
         if found.found_by in ("sweep", "broadcast"):
             raise OrderRefusedError(

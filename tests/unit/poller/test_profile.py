@@ -145,7 +145,7 @@ def test_a_file_is_named_as_its_profile(tmp_path: Path) -> None:
 
 
 def test_a_profile_is_not_named_as_reads_by_ipp_are(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="so are reads by IPP called"):
+    with pytest.raises(ProfileError, match="so are other reads called"):
         load_profiles(folder(tmp_path, ipp=SMALL.replace("northwind", "ipp")))
 
 

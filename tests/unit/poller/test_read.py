@@ -41,6 +41,7 @@ from tests.unit.walks import WalkSession, rows_of
 
 MONO = rows_of(Path(__file__).parents[2] / "walks" / "mono-laser.snmprec")
 IPP = IppTarget(ipp="ipp://10.0.0.7/ipp/print")
+SPOOLED = SpooledTarget(spooled=SpooledQueue(host="pc", queue="lp", port_name="USB001", kind="usb"))
 HEAD_OFFICE = Credential(community=SecretStr("h3ad-office"))
 
 
@@ -147,16 +148,7 @@ def test_an_order_without_a_credential_is_asked_as_public() -> None:
         (order(IPP), 0, "refused", "not added as IPP, but found by sweep; it is not asked"),
         (order(IPP, read_before=NOON), 0, "expired", "order expired"),
         (order(IPP), 10, "set_aside", "ended the poller 10 times"),
-        (
-            order(
-                SpooledTarget(
-                    spooled=SpooledQueue(host="pc", queue="lp", port_name="USB001", kind="usb")
-                )
-            ),
-            0,
-            "refused",
-            "this version reads no devices through a print spooler",
-        ),
+        (order(SPOOLED, read_before=NOON), 0, "expired", "order expired"),
     ],
 )
 def test_what_may_not_be_read_is_told_and_not_touched(
@@ -167,6 +159,16 @@ def test_what_may_not_be_read_is_told_and_not_touched(
     failed = site.failed(found, times)
 
     assert (failed.outcome, failed.reason, failed.tried) == (outcome, reason, [])
+    assert (site.connected, site.asked) == ([], [])
+
+
+def test_an_order_for_a_spooled_device_touches_nothing() -> None:
+    site = Site()
+
+    outcome = site.read(order(SPOOLED, found_by="spooler"))
+
+    assert isinstance(outcome, MeterRead)
+    assert (outcome.target, outcome.meters, outcome.profile) == (SPOOLED, {}, "spooled@1")
     assert (site.connected, site.asked) == ([], [])
 
 
