@@ -10,15 +10,17 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from services.solo.simulator import SimulatedAgent
-from shared.decode import decode
+from services.solo.simulator import Rows, SimulatedAgent
 from shared.message import Message
+from shared.snmprec import read_snmprec
+from tests.flow.fleet import WALKS
+from tests.network.searching import messages
 from tests.peers.namespaces import ROOT, Capture, Devices, Namespace, Packet, held
 from tests.peers.snmpd import Snmpd, running
 
@@ -47,6 +49,18 @@ addr add {BOX}/24 dev box0
 link set box0 up
 route add default via {ROUTER}
 """
+
+
+M = TypeVar("M", bound=Message)
+
+
+def walk(name: str) -> Rows:
+    """What a device answers: one of tests/walks."""
+    return read_snmprec(WALKS / f"{name}.snmprec")
+
+
+def only(kind: type[M], messages: Iterable[Message]) -> list[M]:
+    return [one for one in messages if isinstance(one, kind)]
 
 
 class Lab:
@@ -90,8 +104,7 @@ class Lab:
         )
         said, _ = await asyncio.wait_for(running.communicate(), _SEARCHED_S)
         assert running.returncode == 0, said.decode()[-3000:]
-        lines = [line.partition(b" ") for line in told.read_bytes().splitlines()]
-        return [decode(key.decode(), body) for key, _, body in lines]
+        return messages(told.read_bytes())
 
 
 @contextmanager

@@ -20,8 +20,15 @@ from shared.bus.local import LocalBus
 from shared.bus.port import UPLOADER_EVENTS, Delivery
 from shared.ceiling import load_ceiling
 from shared.clock import utc_now
+from shared.decode import decode
 from shared.message import Message
 from shared.scope import Scope
+
+
+def messages(told: bytes) -> list[Message]:
+    """What `main` gave."""
+    lines = [line.partition(b" ") for line in told.splitlines()]
+    return [decode(key.decode(), body) for key, _, body in lines]
 
 
 async def main(asked: dict[str, Any]) -> bytes:
