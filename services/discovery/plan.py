@@ -63,6 +63,7 @@ class Plan:
     groups: tuple[Group, ...]
     ipp: tuple[IppTarget, ...] = ()  # read without being asked first
     not_reached: tuple[NotReached, ...] = ()
+    excluded: tuple[Span, ...] = ()  # by the scope, sorted and disjoint
 
     @property
     def size(self) -> int:
@@ -161,6 +162,7 @@ class _Planner:
             ),
             ipp=self._ipp([*wish.site_targets, *wish.targets]),
             not_reached=tuple(self.not_reached.values()),
+            excluded=tuple(self.excluded),
         )
 
     def _ipp(self, entries: Iterable[str]) -> tuple[IppTarget, ...]:
