@@ -133,6 +133,31 @@ class Ceiling:
         if refusal:
             raise OutsideCeilingError(refusal)
 
+    def broadcast_refusal(self, network: Network, port: int) -> str | None:
+        """Why no broadcast may be sent in `network`; None where it may.
+
+        Whoever is in it gets the question, so that all of it must be allowed.
+        """
+        if not self.broadcast:
+            return "this site's ceiling does not allow broadcast"
+        if without([span_of(network)], self.allowed_at(port)):
+            return f"a broadcast reaches all of {network}, and this site's ceiling allows less"
+        return None
+
+    def spooler_refusal(self, host: str, address: str | None = None) -> str | None:
+        """Why a computer may not be asked for what its spooler lists; None where it may.
+
+        Args:
+            address: of `host`, once it is resolved. A name names private addresses, localhost the
+                box itself; any other address must be named itself.
+        """
+        if host.lower() not in map(str.lower, self.spooler_hosts):
+            return f"{host}: this site's ceiling does not name it in spooler_hosts"
+        kind = _kind(number_of(address)) if address else None
+        if kind is None or address == host or (host, kind) == ("localhost", "loopback"):
+            return None
+        return f"{host}: is at {address}; a {kind} address must be named itself in spooler_hosts"
+
     def naming(self, networks: Iterable[Network], ports: Iterable[int] = ()) -> Ceiling:
         """This ceiling with what a person typed at the site added to it.
 
