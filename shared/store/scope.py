@@ -66,8 +66,10 @@ async def change_scope(
     author: str,
     now: datetime,
     looked_at: int | None = None,
-) -> Scope | None:
-    """A new version, made by `change` from the one in force; None where it changes nothing.
+) -> tuple[Scope, Scope]:
+    """A new version, made by `change` from the one in force: the scope before, and the one after.
+
+    What changes nothing makes no version; the same scope is given twice.
 
     Args:
         looked_at: the version that the person saw; None: what is in force is changed whatever it
@@ -85,9 +87,9 @@ async def change_scope(
             )
         after = change(before)
         if after == before:
-            return None
+            return before, before
         fields = after.model_dump()
-        return await _write(connection, site_id, before.version + 1, fields, author, now)
+        return before, await _write(connection, site_id, before.version + 1, fields, author, now)
 
 
 async def _lock(connection: Connection, site_id: int) -> None:
