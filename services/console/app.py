@@ -1,12 +1,12 @@
-"""The console's one page: what there is of a customer, read only, without a line of script."""
+"""The console's pages, without a line of script; the first shows what there is of a customer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
@@ -15,12 +15,23 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from services.console.network import network_pages
 from services.console.settings import ConsoleSettings
-from services.console.words import device_status, reading, shown_target, size
+from services.console.words import (
+    device_status,
+    plain,
+    reading,
+    sent,
+    shown_at,
+    shown_target,
+    size,
+    zone_of,
+)
 from shared.clock import utc_now
 from shared.log import log
 from shared.store import deliveries, overview, reports
 from shared.store.postgres import Connection, Store, StoreError
+from shared.store.scope import ScopeError
 
 _HERE = Path(__file__).parent
 _CUSTOMERS, _SITES, _DEVICES, _ROUNDS, _NAMES, _REPORTS, _HELD = 500, 50, 200, 10, 20, 20, 20
@@ -50,19 +61,26 @@ def create_app(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters |= {"reading": reading, "target": shown_target, "size": size}
+    said = {"reading": reading, "target": shown_target, "size": size, "sent": sent, "plain": plain}
+    pages.filters |= said
+    app.include_router(network_pages(pages, store, now, may_choose=settings.on_loopback))
+
+    @app.exception_handler(StoreError)
+    async def away(_: Request, error: Exception) -> HTMLResponse:
+        log.error("console cannot read the database", error=str(error))
+        return HTMLResponse(pages.get_template("away.html").render(), status_code=503)
+
+    @app.exception_handler(ScopeError)
+    async def unreadable(_: Request, error: Exception) -> HTMLResponse:
+        log.error("console cannot use a scope", error=str(error))
+        return HTMLResponse(pages.get_template("told.html").render(words=error), status_code=500)
 
     @app.get("/", response_class=HTMLResponse)
     async def page(customer: int | None = None) -> HTMLResponse:
         asked_at = now()
-        try:
-            async with store.transaction() as connection:
-                await reports.one_snapshot(connection)
-                shown = await _overview(connection, customer, asked_at)
-        except StoreError as error:
-            log.error("console cannot read the database", error=str(error))
-            body = pages.get_template("away.html").render()
-            return HTMLResponse(body, status_code=503)
+        async with store.transaction() as connection:
+            await reports.one_snapshot(connection)
+            shown = await _overview(connection, customer, asked_at)
         found = customer is None or shown["customer"] is not None
         body = pages.get_template("overview.html").render(shown)
         return HTMLResponse(body, status_code=200 if found else 404)
@@ -72,7 +90,8 @@ def create_app(
 
 async def _with_headers(request: Request, answer: RequestResponseEndpoint) -> Response:
     response = await answer(request)
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 
@@ -89,15 +108,11 @@ async def _overview(
     if customer is None:
         return shown
     wanted: int = customer["id"]
-    zone = _zone(customer["time_zone"])
-
-    def at(instant: datetime | None) -> str:
-        return f"{instant.astimezone(zone):%Y-%m-%d %H:%M %Z}" if instant else "never"
-
+    zone = zone_of(customer["time_zone"])
     devices = await overview.devices(connection, wanted, now - _RECENT, _DEVICES)
     rounds = await overview.rounds(connection, wanted, _ROUNDS)
     return shown | {
-        "at": at,
+        "at": partial(shown_at, zone=zone),
         "zone": zone.key,
         "made_at": now,
         "sites": await overview.sites(connection, wanted, _SITES),
@@ -109,10 +124,3 @@ async def _overview(
         "names": [await overview.missing_names(connection, row, _NAMES) for row in rounds.rows],
         "reports": await deliveries.list_reports(connection, customer_id=wanted, limit=_REPORTS),
     }
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")

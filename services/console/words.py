@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from shared.messages import Preview
 
 STALE_AFTER = timedelta(days=7)
 _SNMP = re.compile(r"snmp:\[(?P<address>[^\]]+)\]:(?P<port>\d+)")
@@ -35,14 +38,47 @@ def reading(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
 
+def plain(value: float | None) -> str:
+    """A number as a form's field takes it; nothing where none is set."""
+    return "" if value is None else f"{value:.15g}"
+
+
 def shown_target(key: str) -> str:
     """A target as people call it: its address, with the port where it is not 161."""
     match = _SNMP.fullmatch(key)
-    if match is None:
+    if match:
+        address, port = match["address"], match["port"]
+        return address if port == "161" else f"{address} port {port}"
+    kind, colon, rest = key.partition(":")
+    if not colon or kind not in ("ipp", "spooled", "withheld"):
         return key
-    address, port = match["address"], match["port"]
-    return address if port == "161" else f"{address} port {port}"
+    if kind == "withheld":
+        return f"an address that the site withholds ({rest})"
+    host, slash, queue = rest.partition("/")
+    return f"{queue} at {host}" if kind == "spooled" and slash else rest
 
 
 def size(count: int) -> str:
     return f"{count:,} B" if count < 10_000 else f"{count / 1000:,.0f} kB"
+
+
+def sent(preview: Preview) -> str:
+    """What a search would send, in words."""
+    if not preview.datagrams:
+        return "nothing"
+    names = ", ".join(preview.credentials) or "none"
+    return (
+        f"at most {preview.datagrams:,} datagrams to {preview.addresses:,} addresses,"
+        f" {size(preview.bytes)}, {preview.seconds:,} s; credentials: {names}"
+    )
+
+
+def zone_of(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def shown_at(instant: datetime | None, zone: ZoneInfo) -> str:
+    return f"{instant.astimezone(zone):%Y-%m-%d %H:%M %Z}" if instant else "never"

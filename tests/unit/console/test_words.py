@@ -46,7 +46,10 @@ def test_a_meter_that_is_not_reported_is_blank_and_0_is_0() -> None:
 def test_targets_are_called_by_their_address() -> None:
     assert shown_target("snmp:[10.0.0.7]:161") == "10.0.0.7"
     assert shown_target("snmp:[fe80::1]:1161") == "fe80::1 port 1161"
-    assert shown_target("withheld:ab12") == "withheld:ab12"
+    assert shown_target("withheld:ab12") == "an address that the site withholds (ab12)"
+    assert shown_target("ipp:ipp://printer.example/ipp/print") == "ipp://printer.example/ipp/print"
+    assert shown_target("spooled:desk-7/Fax") == "Fax at desk-7"
+    assert shown_target("something else") == "something else"
 
 
 def test_sizes_are_in_bytes_or_kilobytes() -> None:
