@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4, uuid5
 
+from services.discovery.devices import known_by_snmp
 from services.discovery.plan import Wish
 from services.discovery.roster import Roster, RosterError, Round
 from services.discovery.rounds import Rounds
@@ -138,7 +139,7 @@ class Agenda:
 
     def _wish(self, kind: RoundKind) -> Wish:
         scope = self._roster.scope() or _NO_SCOPE
-        known = tuple(one.device for one in self._roster.known()) if kind == "read" else ()
+        known = known_by_snmp(self._roster.known()) if kind == "read" else ()
         return Wish(
             kind=kind,
             segments=tuple(scope.segments),

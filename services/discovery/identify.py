@@ -162,6 +162,13 @@ async def ask_more(evidence: Evidence, session: SnmpSession) -> Evidence:
     )
 
 
+def enterprise(object_id: str | None) -> str:
+    """Whose number a sysObjectID is: "1347" of 1.3.6.1.4.1.1347.41; "" where it is nobody's."""
+    if not object_id or not object_id.startswith(_ENTERPRISES):
+        return ""
+    return object_id.removeprefix(_ENTERPRISES).partition(".")[0]
+
+
 def text_of(octets: object, most: int = 200) -> str:
     """Octets as one printable line, at most `most` characters."""
     if not isinstance(octets, bytes):

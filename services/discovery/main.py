@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from services.discovery.agenda import Agenda
+from services.discovery.asking import Manner
 from services.discovery.identify import load_makers
 from services.discovery.plan import Limits
 from services.discovery.resolve import resolve
 from services.discovery.roster import Roster, RosterError
-from services.discovery.rounds import Manner, Rounds
+from services.discovery.rounds import Rounds
 from services.discovery.settings import DiscoverySettings, SettingError
 from shared.bus.port import DISCOVERY_SCOPE, POLLER_FOUND, UPLOADER_EVENTS, Bus, BusDownError
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling

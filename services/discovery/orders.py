@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
-from services.discovery.roster import AnswerRow, Roster
+from services.discovery.roster import Roster
+from services.discovery.roster_rows import AnswerRow
 from shared.bus.port import BusDownError
 from shared.log import log
 from shared.message import Message
-from shared.messages import DeviceFound, IppTarget, order_id
+from shared.messages import DeviceFound, order_id
 
 _SUSPECT_AFTER = 2  # times given and not finished
 _LONGEST_PAUSE_S = 600.0  # in one process each try may read the device again, for a full disk
@@ -35,7 +36,7 @@ class Orders:
         at_once: int,
         now: Callable[[], datetime],
     ) -> None:
-        self.not_taken: dict[str, str] = {}  # by the target's address: why the bus has it not
+        self.not_taken: dict[str, str] = {}  # by the target as it is shown: why the bus has it not
         self._roster = roster
         self._publish = publish
         self._round_id = round_id
@@ -100,6 +101,8 @@ class Orders:
             credential=one.credential or None,
             read_before=self._read_before,
             given=one.given,
+            manner=one.manner,
+            spooled=one.spooled,
         )
         pause_s = 1.0
         while True:
@@ -109,8 +112,7 @@ class Orders:
             except BusDownError as error:
                 self._roster.giving(self._round_id, one.target, -1)
                 if self._now() >= self._read_before:
-                    where = one.target.ipp if isinstance(one.target, IppTarget) else one.target.snmp
-                    self.not_taken[where] = f"its order was not given: {error}"
+                    self.not_taken[one.shown] = f"its order was not given: {error}"
                     return
                 log.warning("order not taken", target=one.target.key, reason=str(error))
             except asyncio.CancelledError:

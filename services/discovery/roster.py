@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any, NamedTuple
 from uuid import UUID
 
-from services.discovery.find import Finding, Outcome
-from services.discovery.plan import FoundBy, Known, Wish
+from services.discovery.devices import Device
+from services.discovery.plan import Wish
+from services.discovery.roster_file import RosterError as RosterError
+from services.discovery.roster_file import RosterFile
+from services.discovery.roster_rows import (
+    ADD_ANSWER,
+    ADD_KNOWN,
+    ANSWERS,
+    KNOWN,
+    AnswerRow,
+    answer_row,
+    answer_values,
+    known_device,
+    known_values,
+)
 from services.discovery.schedule import RoundKind
 from shared.decode import MessageError, decode
-from shared.messages import IppTarget, SnmpTarget
+from shared.messages import Target
 from shared.scope import Scope
 
-_TABLES = Path(__file__).with_name("roster.sql")
 _ROUNDS_KEPT = 50
-_VERSION = 1  # PRAGMA user_version
-
-
-class RosterError(Exception):
-    """The roster cannot be used; the text names its file."""
 
 
 @dataclass(frozen=True)
@@ -42,67 +43,8 @@ class Round:
     bytes: int = 0
 
 
-class AnswerRow(NamedTuple):
-    """An address that answered in a round, or a printer by IPP; where it prints, an order."""
-
-    target: SnmpTarget | IppTarget
-    outcome: Outcome
-    found_by: FoundBy
-    credential: str
-    reason: str
-    given: int  # how often its order was given and not finished
-    published: bool
-
-
-class KnownRow(NamedTuple):
-    device: Known
-    last_answered_at: datetime
-    silent_rounds: int
-
-    @property
-    def target(self) -> SnmpTarget:
-        return SnmpTarget(snmp=self.device.address, port=self.device.port)
-
-
-def order_of(finding: Finding) -> AnswerRow:
-    """As it is in the roster before it was ever given."""
-    return AnswerRow(
-        finding.target,
-        finding.outcome,
-        finding.found_by,
-        finding.credential,
-        finding.reason,
-        given=0,
-        published=False,
-    )
-
-
-class Roster:
+class Roster(RosterFile):
     """One process has it open at a time. Every method is durable when it returns."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises: RosterError."""
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            with self._transaction():
-                self._set_up()
-        except BlockingIOError:
-            os.close(self._lock)
-            raise RosterError(f"{path}: another discovery on this box has it open") from None
-        except (OSError, sqlite3.Error) as error:
-            raise RosterError(f"{path}: cannot be used: {error}") from error
-
-    def close(self) -> None:
-        self._db.close()
-        os.close(self._lock)
 
     # -- scope and schedule
 
@@ -202,62 +144,16 @@ class Roster:
         )
         return packets, octets
 
-    def add_answer(self, round_id: UUID, finding: Finding, now: datetime) -> None:
-        """What answered; a printing device is known from now on."""
-        target = finding.target
-        where = (target.key, target.snmp, target.port)
-        with self._transaction():
-            self._db.execute(
-                "INSERT OR IGNORE INTO answer"
-                " (round, target, address, port, outcome, found_by, credential, version, reason)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    str(round_id),
-                    *where,
-                    finding.outcome,
-                    finding.found_by,
-                    finding.credential,
-                    finding.version,
-                    finding.reason,
-                ),
-            )
-            if finding.outcome == "printing":
-                self._db.execute(
-                    "INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?, ?, 0)",
-                    (*where, finding.credential, finding.version, now.isoformat()),
-                )
-
-    def add_ipp(self, round_id: UUID, target: IppTarget) -> None:
-        """A printer that is read without being asked first."""
-        self._write(
-            "INSERT OR IGNORE INTO answer"
-            " (round, target, address, port, outcome, found_by, credential, version, reason)"
-            " VALUES (?, ?, ?, 0, 'printing', 'named', '', 0, '')",
-            *(str(round_id), target.key, target.ipp),
-        )
+    def add_answer(self, round_id: UUID, row: AnswerRow) -> None:
+        """The first answer of a target counts."""
+        self._write(ADD_ANSWER, *answer_values(row), str(round_id))
 
     def answers(self, round_id: UUID) -> list[AnswerRow]:
-        rows = self._all(
-            "SELECT address, port, outcome, found_by, credential, reason, given, published"
-            " FROM answer WHERE round = ? ORDER BY target",
-            str(round_id),
-        )
-        return [
-            AnswerRow(
-                SnmpTarget(snmp=address, port=port) if port else IppTarget(ipp=address),
-                outcome,
-                found_by,
-                credential,
-                reason,
-                given,
-                bool(published),
-            )
-            for address, port, outcome, found_by, credential, reason, given, published in rows
-        ]
+        return [answer_row(values) for values in self._all(ANSWERS, str(round_id))]
 
     # -- orders
 
-    def giving(self, round_id: UUID, target: SnmpTarget | IppTarget, change: int) -> None:
+    def giving(self, round_id: UUID, target: Target, change: int) -> None:
         """`change` is 1 before an order is published, and -1 where the bus did not take it."""
         self._write(
             "UPDATE answer SET given = given + ? WHERE round = ? AND target = ?",
@@ -266,7 +162,7 @@ class Roster:
             target.key,
         )
 
-    def order_published(self, round_id: UUID, target: SnmpTarget | IppTarget) -> None:
+    def order_published(self, round_id: UUID, target: Target) -> None:
         self._write(
             "UPDATE answer SET published = 1 WHERE round = ? AND target = ?",
             str(round_id),
@@ -275,19 +171,15 @@ class Roster:
 
     # -- the end of a round
 
-    def close_round(
-        self, round_id: UUID, bodies: Sequence[bytes], silent: Iterable[SnmpTarget]
-    ) -> None:
-        """The round's last messages, before the first of them is published."""
+    def close_round(self, round_id: UUID, bodies: Sequence[bytes], known: Iterable[Device]) -> None:
+        """The round's last messages, before the first of them is published, and who is known."""
         with self._transaction():
             self._db.executemany(
                 "INSERT INTO body (round, part, body) VALUES (?, ?, ?)",
                 [(str(round_id), part, body) for part, body in enumerate(bodies, 1)],
             )
-            self._db.executemany(
-                "UPDATE known SET silent_rounds = silent_rounds + 1 WHERE target = ?",
-                [(target.key,) for target in silent],
-            )
+            self._db.execute("DELETE FROM known")
+            self._db.executemany(ADD_KNOWN, map(known_values, known))
             self._db.execute("UPDATE round SET state = 'closing' WHERE id = ?", (str(round_id),))
 
     def unpublished_bodies(self, round_id: UUID) -> list[tuple[int, bytes]]:
@@ -313,52 +205,8 @@ class Roster:
 
     # -- devices
 
-    def known(self) -> list[KnownRow]:
-        rows = self._all(
-            "SELECT address, port, credential, version, last_answered_at, silent_rounds"
-            " FROM known ORDER BY target"
-        )
-        return [
-            KnownRow(Known(address, port, credential, version), _instant(answered), silent)
-            for address, port, credential, version, answered, silent in rows
-        ]
-
-    # -- SQLite
-
-    def _set_up(self) -> None:
-        [version] = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in {0, _VERSION}:
-            raise RosterError(f"{self._path}: of version {version}, made by a newer release")
-        for statement in _TABLES.read_text(encoding="utf-8").split(";"):
-            self._db.execute(statement)
-        self._db.execute(f"PRAGMA user_version = {_VERSION}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:  # a full disk, most often
-            raise RosterError(f"{self._path}: cannot be written: {error}") from error
-
-    def _write(self, statement: str, *values: str | int) -> None:
-        with self._transaction():
-            self._db.execute(statement, values)
-
-    def _all(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
-        try:
-            return self._db.execute(statement, values).fetchall()
-        except sqlite3.Error as error:  # a torn file, a disk that fails
-            raise RosterError(f"{self._path}: cannot be read: {error}") from error
-
-    def _one(self, statement: str) -> tuple[Any, ...] | None:
-        return next(iter(self._all(statement)), None)
+    def known(self) -> list[Device]:
+        return [known_device(values) for values in self._all(KNOWN)]
 
 
 def _is_before(body: bytes, scope: Scope) -> bool:

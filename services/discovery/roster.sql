@@ -15,13 +15,19 @@ CREATE TABLE IF NOT EXISTS round (
 CREATE TABLE IF NOT EXISTS answer (
     round       TEXT NOT NULL REFERENCES round ON DELETE CASCADE,
     target      TEXT NOT NULL,               -- its key
-    address     TEXT NOT NULL,               -- or a printer's URI
-    port        INTEGER NOT NULL,            -- 0: read by IPP
-    outcome     TEXT NOT NULL,               -- printing, not_a_printer, answered
+    body        TEXT NOT NULL,               -- the target as in a message
+    outcome     TEXT NOT NULL,               -- printing, not_a_printer, answered, no_credential
     found_by    TEXT NOT NULL,
     credential  TEXT NOT NULL,
     version     INTEGER NOT NULL,
     reason      TEXT NOT NULL,
+    answered_at TEXT NOT NULL,
+    maker       TEXT NOT NULL DEFAULT '',    -- the number or name that its serial number is of
+    serial      TEXT,                        -- as it is compared, NULL where none is to rely on
+    mac         TEXT,
+    tried       TEXT NOT NULL DEFAULT '[]',  -- credentials, by name
+    manner      TEXT,                        -- how it is to be asked, as in a message
+    spooled     TEXT,                        -- what its computer says of it, as in a message
     given       INTEGER NOT NULL DEFAULT 0,  -- how often its order was given and not finished
     published   INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (round, target)
@@ -36,11 +42,14 @@ CREATE TABLE IF NOT EXISTS body (
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS known (
-    target           TEXT PRIMARY KEY,       -- its key
-    address          TEXT NOT NULL,
-    port             INTEGER NOT NULL,
+    id               INTEGER PRIMARY KEY,    -- two may be known at one target
+    body             TEXT NOT NULL,          -- the target as in a message
     credential       TEXT NOT NULL,
     version          INTEGER NOT NULL,
+    maker            TEXT NOT NULL DEFAULT '',
+    serial           TEXT,
+    mac              TEXT,
+    shared           TEXT NOT NULL DEFAULT '',  -- of serial and mac, what two have shown at once
     last_answered_at TEXT NOT NULL,
     silent_rounds    INTEGER NOT NULL DEFAULT 0
 ) STRICT;

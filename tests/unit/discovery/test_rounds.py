@@ -14,11 +14,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.discovery.asking import Manner
 from services.discovery.closing import Outcome, last_messages
+from services.discovery.devices import known_by_snmp
 from services.discovery.identify import load_makers
 from services.discovery.plan import Limits, Wish
-from services.discovery.roster import AnswerRow, Roster, RosterError, Round
-from services.discovery.rounds import Manner, Rounds
+from services.discovery.roster import Roster, RosterError, Round
+from services.discovery.roster_rows import AnswerRow
+from services.discovery.rounds import Rounds
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.bus.port import BusDownError
 from shared.ceiling import Ceiling
@@ -108,7 +111,7 @@ class Site:
         if kind == "search":
             wish.setdefault("segments", (self.network,))
         else:
-            wish.setdefault("known", tuple(one.device for one in self.roster.known()))
+            wish.setdefault("known", known_by_snmp(self.roster.known()))
         credentials = (CredentialRange(range="0.0.0.0/0", credentials=["public"]),)
         wish = {"credentials": credentials, "port": self.port} | wish
         begun = Round(
@@ -184,7 +187,7 @@ async def test_a_printer_s_order_is_given_once_though_discovery_was_restarted(si
     bus = Bus()
     target = IppTarget(ipp="ipp://127.9.4.7/ipp/print")
     begun = site.begin("read", site_targets=(target.ipp,))
-    site.roster.add_ipp(begun.id, target)
+    site.roster.add_answer(begun.id, AnswerRow(target, "printing", "named", "", 0, NOW))
     site.roster.order_published(begun.id, target)
     site.restart()
 
@@ -475,9 +478,9 @@ def test_a_round_is_named_in_parts_of_at_most_a_thousand() -> None:
             "printing",
             "sweep",
             "public",
-            "",
             1,
-            True,
+            NOW,
+            published=True,
         )
         for n in range(1500)
     ]
