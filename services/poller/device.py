@@ -178,12 +178,12 @@ async def _get_planned(
     Raises: RowsChangedError, and what a session raises.
     """
     session.expect(())
-    came = dict(await session.get(layout.gets[0]))
+    came = dict(await session.get(layout.gets[0], octets=layout.octets[0]))
     taken_at = now()
     rows.take_places(came, layout.places)
     session.expect(telling(rows))
-    for asked in layout.gets[1:]:
-        more = await session.get(asked)
+    for asked, octets in zip(layout.gets[1:], layout.octets[1:], strict=True):
+        more = await session.get(asked, octets=octets)
         came |= more
         rows.take_places(more, layout.places)
     if not came.keys() >= layout.needed:

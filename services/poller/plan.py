@@ -41,14 +41,13 @@ from services.poller.rows import Places, Rows, integer
 from services.poller.text import serial_or_none
 from shared.messages import DeviceIdentity
 from shared.snmp.port import Manners, Varbind, Walk
-from shared.snmp.walk import MESSAGE_OCTETS
 from shared.snmp.wire import V1, encode_oid
 
 MAX_PLANS = 20_000
 LASTS = timedelta(days=1)
 AWAKE = 10 * 60 * 100  # sysUpTime; a device that has just started may not have all its rows yet
 _MAX_LAYOUTS = 2_000
-_ROOM = MESSAGE_OCTETS - 48  # beside a message's head
+_HEAD = 48  # octets of a message beside its varbinds
 _WATCHED = 60  # octets of what a session asks with each question
 
 Place = tuple[str, int, str]  # address, port and credential
@@ -59,6 +58,7 @@ class Layout(NamedTuple):
 
     Args:
         gets: instances, a datagram each; what tells the device and all counters in the first.
+        octets: of the varbinds that answer each of them, about.
         places: which of them belong to a table.
         needed: those that the device had.
         walks: tables.
@@ -67,6 +67,7 @@ class Layout(NamedTuple):
     """
 
     gets: tuple[tuple[str, ...], ...]
+    octets: tuple[int, ...]
     places: Places
     needed: frozenset[str]
     walks: tuple[Walk, ...]
@@ -172,6 +173,7 @@ def _shape(rows: Rows, choice: Choice, manners: Manners) -> tuple[object, ...]:
         id(choice.profile),
         manners.version,
         manners.max_varbinds,
+        manners.max_message,
         printer_index(rows),
         interface.instance if interface else None,
         tuple(rows.charset_in_use),
@@ -183,7 +185,7 @@ def _shape(rows: Rows, choice: Choice, manners: Manners) -> tuple[object, ...]:
 
 def _layout_of(rows: Rows, choice: Choice, manners: Manners) -> Layout:
     singles = dict.fromkeys([*_told_and_counted(rows, choice), *_besides(rows, choice)])
-    gets = _datagrams(singles, manners.max_varbinds)
+    gets = _datagrams(singles, manners)
     alerts = [walk._replace(may_change=True) for walk in _tables(rows, ALERT_COLUMNS)]
     walks = [
         *_ends(rows, choice),
@@ -191,13 +193,14 @@ def _layout_of(rows: Rows, choice: Choice, manners: Manners) -> Layout:
         *_tables(rows, (COLORANT_VALUE,)),
         *alerts,
     ]
-    walks = list(_lightened(walks, gets[-1], rows, manners.max_varbinds))
+    walks = list(_lightened(walks, gets[-1], rows, manners))
     cells = [one for datagram in gets for one in datagram if one.column]
     needed = frozenset(one.oid for datagram in gets for one in datagram)
     if manners.version != V1:  # which refuses a whole question for one absent instance
-        gets[0] += _absent_beside(gets[0], rows, choice, manners.max_varbinds)
+        gets[0] += _absent_beside(gets[0], rows, choice, manners)
     return Layout(
         gets=tuple(tuple(one.oid for one in datagram) for datagram in gets),
+        octets=tuple(sum(one.octets for one in datagram) for datagram in gets),
         places=Places.of((one.oid, one.column, one.at) for one in cells),
         needed=needed,
         walks=tuple(walks),
@@ -279,14 +282,14 @@ def _besides(rows: Rows, choice: Choice) -> Iterator[_Single]:
 
 
 def _absent_beside(
-    asked: Sequence[_Single], rows: Rows, choice: Choice, width: int
+    asked: Sequence[_Single], rows: Rows, choice: Choice, manners: Manners
 ) -> list[_Single]:
     """Counters that the device did not have, as many as still fit into that datagram."""
     oids = dict.fromkeys(oid for way in choice.profile.counter_rows for oid in way.oids)
     absent: list[_Single] = []
     for oid in oids:
         one = _Single(oid, "", "", len(encode_oid(oid)) + 11)
-        if rows.one(oid) is None and _fits([*asked, *absent, one], width):
+        if rows.one(oid) is None and _fits([*asked, *absent, one], manners):
             absent.append(one)
     return absent
 
@@ -319,17 +322,23 @@ def _value_octets(varbind: Varbind) -> int:
     return len(value or b"")
 
 
-def _datagrams(singles: Iterable[_Single], width: int) -> list[list[_Single]]:
+def _datagrams(singles: Iterable[_Single], manners: Manners) -> list[list[_Single]]:
     datagrams: list[list[_Single]] = [[]]
     for one in singles:
-        if not _fits([*datagrams[-1], one], width):
+        if not _fits([*datagrams[-1], one], manners):
             datagrams.append([])
         datagrams[-1].append(one)
     return datagrams
 
 
-def _fits(singles: Sequence[_Single], width: int) -> bool:
-    return len(singles) <= width and sum(one.octets for one in singles) <= _ROOM
+def _room(manners: Manners) -> int:
+    """Octets of what is asked for; what is watched is counted where a longest message is set."""
+    return manners.message_octets - (_HEAD if manners.max_message is None else _HEAD + _WATCHED)
+
+
+def _fits(singles: Sequence[_Single], manners: Manners) -> bool:
+    octets = sum(one.octets for one in singles)
+    return len(singles) <= manners.max_varbinds and octets <= _room(manners)
 
 
 def _tables(rows: Rows, columns: Sequence[str]) -> list[Walk]:
@@ -357,15 +366,15 @@ def _row_octets(rows: Rows, columns: Sequence[str]) -> int:
 
 
 def _lightened(
-    walks: Sequence[Walk], datagram: list[_Single], rows: Rows, width: int
+    walks: Sequence[Walk], datagram: list[_Single], rows: Rows, manners: Manners
 ) -> Iterator[Walk]:
     """`walks` in one answer, where some of their columns fit into `datagram` instead."""
-    over = sum(map(_walk_octets, walks)) - _ROOM + _WATCHED
+    over = sum(map(_walk_octets, walks)) + _WATCHED - manners.message_octets + _HEAD
     for walk in walks:
         kept = list(walk.columns)
         for column in walk.columns[1:] if walk.instances and not walk.may_change else ():
             cells = list(_cells(rows, [column]))
-            if over > 0 and _fits([*datagram, *cells], width):
+            if over > 0 and _fits([*datagram, *cells], manners):
                 datagram += cells
                 kept.remove(column)
                 over -= sum(one.octets for one in cells)

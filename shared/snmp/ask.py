@@ -75,6 +75,16 @@ def refuse_error(name: str, asked: Sequence[str], answer: SnmpMessage) -> None:
     )
 
 
+def lost_for_its_length(asker: Asker) -> bool:
+    """Whether silence is reason to ask shorter, which is begun then: where a longest is set.
+
+    A path that drops fragments brings short answers and no long one, and how long an answer will
+    be can only be guessed.
+    """
+    is_set = asker.manners.max_message is not None
+    return is_set and asker.traffic.packets_in > 0 and asker.manners.take_shorter()
+
+
 class WireAsker:
     """Asks in v1 or v2c, one question at a time, until its time is over.
 
@@ -90,9 +100,13 @@ class WireAsker:
         *,
         deadline_s: float,
         from_anywhere: bool = False,
+        timeout_s: float | None = None,
+        tries: int | None = None,
+        max_message: int | None = None,
     ) -> None:
+        version = V1 if credential.version == "1" else None
         self.traffic = Traffic()
-        self.manners = Manners(V1 if credential.version == "1" else None)
+        self.manners = Manners(version, max_message=max_message)
         self.deadline_s = deadline_s
         self.name = address if port == 161 else f"{address} port {port}"
         self._exchange = exchange
@@ -100,6 +114,8 @@ class WireAsker:
         self._port = port
         self._community = credential.community_octets
         self._from_anywhere = from_anywhere
+        self._timeout_s = timeout_s or exchange.timeout_s
+        self._tries = tries or exchange.tries
         self._turn = asyncio.Lock()
         self._until: float | None = None  # the loop's time; set by the first question
         self._answers = 0
@@ -125,7 +141,7 @@ class WireAsker:
                 raise MalformedAnswerError(
                     f"{self.name}: broken off after {self.traffic.bytes_in} octets of answers"
                 )
-            tries = tries or self._exchange.tries
+            tries = tries or self._tries_of(oids)
             asked = _Asked(pdu, tuple(oids), non_repeaters, max_repetitions)
             if self._is_settled:
                 assert self.manners.version is not None
@@ -146,6 +162,13 @@ class WireAsker:
     @property
     def _is_settled(self) -> bool:
         return self._answers > 0 or self._only_v1
+
+    def _tries_of(self, oids: Sequence[str]) -> int:
+        """Half of them for a question that will be asked shorter after silence."""
+        manners = self.manners
+        if manners.max_message is None or manners.is_shortest or not self._answers:
+            return self._tries
+        return self._tries if len(oids) == 1 else (self._tries + 1) // 2
 
     async def _first_answer(self, asked: _Asked, tries: int) -> SnmpMessage:
         """Asks in v2c and v1 in turns, and settles the version.
@@ -176,7 +199,7 @@ class WireAsker:
         brief_last: bool = False,
     ) -> SnmpMessage:
         """One try a version. All bear one id, so that a slow answer to the first still counts."""
-        timeout_s = min(timeout_s or self._exchange.timeout_s, self._exchange.timeout_s)
+        timeout_s = min(timeout_s or self._timeout_s, self._timeout_s)
         loop = asyncio.get_running_loop()
         number, waiting = self._exchange.open(
             self._address, self._port, self.traffic, from_anywhere=self._from_anywhere

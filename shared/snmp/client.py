@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Self
 
 from shared.ceiling import Ceiling
 from shared.credentials import Credential
-from shared.snmp.ask import Asker, WireAsker, refuse_error
-from shared.snmp.error_status import NO_SUCH_NAME
+from shared.snmp.ask import Asker, WireAsker, lost_for_its_length, refuse_error
+from shared.snmp.error_status import NO_SUCH_NAME, TOO_BIG
 from shared.snmp.exchange import Exchange, Strays
 from shared.snmp.port import (
     USUAL_VARBINDS,
@@ -25,7 +26,9 @@ from shared.snmp.v3_ask import V3Asker
 from shared.snmp.v3_exchange import V3Exchange
 from shared.snmp.walk import Walker
 from shared.snmp.watch import Watch
-from shared.snmp.wire import GET, SnmpMessage
+from shared.snmp.wire import GET, SnmpMessage, encode_oid
+
+_VALUE_OCTETS = 24 + 6  # of a varbind beside its OID, where nothing is known of it
 
 
 class SnmpClient:
@@ -65,6 +68,9 @@ class SnmpClient:
         *,
         deadline_s: float = 10.0,
         from_anywhere: bool = False,
+        timeout_s: float | None = None,
+        tries: int | None = None,
+        max_message: int | None = None,
     ) -> WireSession:
         """Questions to one device.
 
@@ -75,10 +81,25 @@ class SnmpClient:
                 device that loops, cuts or dawdles costs no more.
             from_anywhere: take an answer that bears the request's id whatever address it comes
                 from; some agents have several, and answer a broadcast from their own. Not in v3.
+            timeout_s, tries: as the client's, where not as it has them.
+            max_message: octets of the longest SNMP message that is sent or asked for, without
+                the headers of IP and UDP (28 octets; 48 for IPv6): 484 or more, 1,372 where None.
+                How long an answer will be is guessed: after silence all are asked for in the
+                shortest that every agent takes. In v3 the device is told it, and keeps to it.
         """
         if credential.version == "3":
-            asker = V3Asker(self._v3, address, port, credential, deadline_s=deadline_s)
-            return WireSession(asker)
+            return WireSession(
+                V3Asker(
+                    self._v3,
+                    address,
+                    port,
+                    credential,
+                    deadline_s=deadline_s,
+                    timeout_s=timeout_s,
+                    tries=tries,
+                    max_message=max_message,
+                )
+            )
         return WireSession(
             WireAsker(
                 self._exchange,
@@ -87,6 +108,9 @@ class SnmpClient:
                 credential,
                 deadline_s=deadline_s,
                 from_anywhere=from_anywhere,
+                timeout_s=timeout_s,
+                tries=tries,
+                max_message=max_message,
             )
         )
 
@@ -117,12 +141,14 @@ class WireSession:
     def manners(self, known: Manners) -> None:
         # it may be another device by now: whether it answers GETBULK is found out again; and the
         # credential may be another: the version that it fixes stays
-        fixed = self._asker.manners.version
+        fixed = self._asker.manners
+        longest = [most for most in (fixed.max_message, known.max_message) if most]
         self._asker.manners = Manners(
-            version=known.version if fixed is None else fixed,
+            version=known.version if fixed.version is None else fixed.version,
             takes_bulk=None if known.takes_bulk else known.takes_bulk,
             max_varbinds=known.max_varbinds,
             took_fewer=known.took_fewer,
+            max_message=min(longest, default=None),
         )
 
     def expect(self, varbinds: Iterable[Varbind]) -> None:
@@ -136,14 +162,19 @@ class WireSession:
         if self._watch is not None:
             await self._watch.confirm()
 
-    async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
+    async def get(self, oids: Sequence[str], *, octets: int | None = None) -> Mapping[str, Varbind]:
         """As the port's; also raises OutsideCeilingError."""
         todo = tuple(dict.fromkeys(oids))
         found: dict[str, Varbind] = {}
         while todo:
             asked = todo[: self._asker.width]
+            if self.manners.max_message is not None:
+                asked = self._fitting(asked, octets)
             try:
                 answer = await self._asker.ask(GET, asked)
+                if answer.error_status == TOO_BIG and len(asked) > 1:
+                    self.manners.heed_too_big(len(asked))
+                    continue
                 settled = self._settled(asked, answer)
             except (ErrorStatusError, MalformedAnswerError):
                 if len(asked) == 1:
@@ -151,6 +182,8 @@ class WireSession:
                 self.manners.take_fewer(len(asked) // 2)
                 continue
             except NoAnswerError:
+                if len(asked) > 1 and lost_for_its_length(self._asker):
+                    continue
                 if len(asked) <= USUAL_VARBINDS or not self.traffic.packets_in:
                     raise
                 self.manners.take_fewer(USUAL_VARBINDS)
@@ -169,6 +202,14 @@ class WireSession:
     ) -> Mapping[str, Mapping[str, Varbind]]:
         """As the port's; also raises OutsideCeilingError."""
         return await self.walk([Walk(tuple(columns), max_rows=max_rows)])
+
+    def _fitting(self, oids: tuple[str, ...], octets: int | None) -> tuple[str, ...]:
+        """As many of them as the answer may hold, at least one; `octets` as for `get`."""
+        room = self.manners.message_octets - self._asker.head_octets
+        if octets is not None and octets <= room:
+            return oids
+        sizes = accumulate(len(encode_oid(oid)) + _VALUE_OCTETS for oid in oids)
+        return oids[: max(1, sum(size <= room for size in sizes))]
 
     def _settled(self, asked: Sequence[str], answer: SnmpMessage) -> Mapping[str, Varbind]:
         """What an answer says of the OIDs that it decides.

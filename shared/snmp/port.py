@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol
 
 USUAL_VARBINDS = 20  # a request; some devices answer nothing to a longer one
 _MOST_VARBINDS = 64
+MESSAGE_OCTETS = 1400 - 28  # asked for at most, so that no answer travels in fragments
+_LEAST_OCTETS = 484  # every agent takes such a message; RFC 3417 section 3.2
 
 Value = int | bytes | str | None
 
@@ -98,6 +100,27 @@ class Manners:
     takes_bulk: bool | None = None
     max_varbinds: int = USUAL_VARBINDS  # a request
     took_fewer: bool = False  # than it was asked once
+    max_message: int | None = None  # octets, as SnmpClient.session has them; where set or learned
+
+    @property
+    def message_octets(self) -> int:
+        return self.max_message or MESSAGE_OCTETS
+
+    @property
+    def is_shortest(self) -> bool:
+        return self.message_octets <= _LEAST_OCTETS
+
+    def take_shorter(self) -> bool:
+        """Messages that every agent takes from now on; False where they were no longer before."""
+        if self.is_shortest:
+            return False
+        self.max_message = _LEAST_OCTETS
+        return True
+
+    def heed_too_big(self, varbinds: int) -> None:
+        """Shorter or fewer, after tooBig to a question for so many."""
+        if not self.take_shorter():
+            self.take_fewer(varbinds // 2)
 
     def take_fewer(self, varbinds: int) -> None:
         self.max_varbinds, self.took_fewer = max(1, varbinds), True
@@ -130,10 +153,12 @@ class SnmpSession(Protocol):
         Raises as `get`.
         """
 
-    async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
+    async def get(self, oids: Sequence[str], *, octets: int | None = None) -> Mapping[str, Varbind]:
         """The instances that exist; one that the agent does not have is absent.
 
-        Asks smaller on tooBig, and without the culprit on v1's noSuchName.
+        Asks smaller on tooBig, and without the culprit on v1's noSuchName. `octets` are those of
+        all varbinds that answer, about, where the caller knows them.
+
         Raises: NoAnswerError, ErrorStatusError, MalformedAnswerError.
         """
 

@@ -71,9 +71,13 @@ class V3Asker:
         credential: Credential,
         *,
         deadline_s: float,
+        timeout_s: float | None = None,
+        tries: int | None = None,
+        max_message: int | None = None,
     ) -> None:
         self.traffic = Traffic()
-        self.manners = Manners(V2C)  # v3 has GETBULK and the types of v2c
+        # v3 has GETBULK and the types of v2c
+        self.manners = Manners(V2C, max_message=max_message)
         self.deadline_s = deadline_s
         self.name = address if port == 161 else f"{address} port {port}"
         self.engine_id: bytes | None = None
@@ -81,6 +85,9 @@ class V3Asker:
         self._address = address
         self._port = port
         self._credential = credential
+        self._timeout_s = timeout_s or exchange.timeout_s
+        self._tries = tries or exchange.tries
+        self._max_message = max_message
         self._seal: Seal | None = None
         self._turn = asyncio.Lock()
         self._until: float | None = None  # the loop's time; set by the first question
@@ -107,7 +114,7 @@ class V3Asker:
                     f"{self.name}: broken off after {self.traffic.bytes_in} octets of answers"
                 )
             with self._exchange.asking(self._address, self._port, self.traffic) as question:
-                answer = await self._answer(question, asked, tries or self._exchange.tries)
+                answer = await self._answer(question, asked, tries or self._tries)
             if answer.error_status == _AUTHORIZATION_ERROR:
                 raise CredentialRefusedError(
                     f"{self.name}: knows the credential's user, and lets it read nothing; give it "
@@ -241,7 +248,7 @@ class V3Asker:
         self._refuse_another(engine)
         if self._seal is None or self._seal.engine is not engine:
             keys = await self._exchange.keys(self._credential, engine.id)
-            self._seal = Seal(self._credential, keys, engine)
+            self._seal = Seal(self._credential, keys, engine, self._max_message)
         return self._seal
 
     def _now(self) -> float:
@@ -252,7 +259,7 @@ class V3Asker:
         assert self._until is not None
         now = self._now()
         if now < self._until:
-            return min(now + self._exchange.timeout_s, self._until)
+            return min(now + self._timeout_s, self._until)
         stray = f"; {question.stray}" if question.stray else ""
         if not self._answers:
             raise NoAnswerError(f"{self.name}: no SNMPv3 answer in {self.deadline_s:.1f} s{stray}")
@@ -268,7 +275,7 @@ class V3Asker:
     def _tried(self, question: Question, tries: int) -> str:
         stray = f" ({question.stray})" if question.stray else ""
         number = "1 try" if tries == 1 else f"{tries} tries"
-        return f" in {number} of {self._exchange.timeout_s:.1f} s{stray}"
+        return f" in {number} of {self._timeout_s:.1f} s{stray}"
 
     def _hint(self, words: str) -> str:
         one = self._credential

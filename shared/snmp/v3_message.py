@@ -48,10 +48,15 @@ class ScopedPdu(NamedTuple):
     pdu: bytes
 
 
-def write_message(message_id: int, flags: int, security: Security, body: bytes) -> bytes:
-    """`body` as in V3Message."""
+def write_message(
+    message_id: int, flags: int, security: Security, body: bytes, max_message: int | None = None
+) -> bytes:
+    """`body` as in V3Message; `max_message` are the octets that an answer may have."""
     header = (
-        _integer(message_id) + _integer(_MAX_SIZE) + _tlv(_OCTETS, bytes((flags,))) + _integer(_USM)
+        _integer(message_id)
+        + _integer(max_message or _MAX_SIZE)
+        + _tlv(_OCTETS, bytes((flags,)))
+        + _integer(_USM)
     )
     parameters = (
         _tlv(_OCTETS, security.engine_id)

@@ -80,8 +80,11 @@ class Opened(NamedTuple):
 class Seal:
     """One credential at one engine."""
 
-    def __init__(self, credential: Credential, keys: Keys, engine: Engine) -> None:
+    def __init__(
+        self, credential: Credential, keys: Keys, engine: Engine, max_message: int | None = None
+    ) -> None:
         self.engine = engine
+        self._max_message = max_message
         self._keys = keys
         self._level = _FLAGS[credential.level]
         self._user = credential.user_octets
@@ -96,7 +99,8 @@ class Seal:
             body, salt = self._keys.encrypt(body, boots, time)
         no_digest = bytes(self._keys.digest_octets)
         security = Security(self.engine.id, boots, time, self._user, no_digest, salt)
-        datagram = write_message(message_id, self._level | REPORTABLE, security, body)
+        flags = self._level | REPORTABLE
+        datagram = write_message(message_id, flags, security, body, self._max_message)
         if not no_digest:
             return datagram
         at = read_message(datagram).digest_at

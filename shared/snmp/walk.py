@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from shared.snmp.ask import Asker, refuse_error
+from shared.snmp.ask import Asker, lost_for_its_length, refuse_error
 from shared.snmp.error_status import NO_ERROR, NO_SUCH_NAME, TOO_BIG
 from shared.snmp.port import (
     USUAL_VARBINDS,
@@ -21,8 +21,6 @@ from shared.snmp.port import (
 )
 from shared.snmp.tables import Known, Question, Table, known_question, one_each, packed
 from shared.snmp.wire import GETBULK, GETNEXT, V2C, SnmpMessage
-
-MESSAGE_OCTETS = 1400 - 28  # asked for at most, so that no answer travels in fragments
 
 
 class Walker:
@@ -54,7 +52,7 @@ class Walker:
             if self._manners.version == V2C and self._manners.takes_bulk is not False:
                 await self._bulk(open_)
                 continue
-            asked = one_each(open_, min(width, self._asker.width), self._room)
+            asked = one_each(open_, min(width, self._asker.width), self._guessed_room)
             try:
                 await self._next(asked)
             except (ErrorStatusError, MalformedAnswerError):
@@ -71,6 +69,8 @@ class Walker:
         try:
             return await self._asker.ask(GETNEXT, known.starts)
         except NoAnswerError:
+            if lost_for_its_length(self._asker):
+                return None
             if len(known.starts) <= USUAL_VARBINDS or not self._asker.traffic.packets_in:
                 raise
             self._manners.take_fewer(USUAL_VARBINDS)
@@ -78,12 +78,17 @@ class Walker:
 
     @property
     def _room(self) -> int:
-        return MESSAGE_OCTETS - self._asker.head_octets
+        return self._manners.message_octets - self._asker.head_octets
+
+    @property
+    def _guessed_room(self) -> int:
+        """Of what may be longer than it is thought; it matters where a longest message is set."""
+        return self._room if self._manners.max_message is None else self._room * 3 // 4
 
     async def _bulk(self, open_: Sequence[Table]) -> None:
         """One GETBULK; a device that does not do it right is asked GETNEXT from then on."""
         manners = self._manners
-        singles, repeated, repetitions = packed(open_, self._asker.width, self._room)
+        singles, repeated, repetitions = packed(open_, self._asker.width, self._guessed_room)
         asked = singles + repeated
         try:
             answer = await self._asker.ask(
@@ -93,27 +98,38 @@ class Walker:
                 max_repetitions=repetitions,
                 tries=None if manners.takes_bulk else 1,
             )
+            may_fit = manners.takes_bulk or not manners.is_shortest
+            if answer.error_status == TOO_BIG and may_fit and len(asked) > 1:
+                manners.heed_too_big(len(asked))
+                return
             self._take(asked, answer, len(singles), repetitions)
         except (ErrorStatusError, MalformedAnswerError):
             manners.takes_bulk = False
         except NoAnswerError:
-            if manners.takes_bulk:
+            if not manners.takes_bulk:
+                manners.takes_bulk = False
+            elif not lost_for_its_length(self._asker):
                 raise
-            manners.takes_bulk = False
         else:
             manners.takes_bulk = True
             manners.gave(len(answer.varbinds))
 
     async def _next(self, asked: Sequence[Question]) -> None:
         """One GETNEXT. Raises: NoAnswerError, ErrorStatusError, MalformedAnswerError."""
-        answer = await self._asker.ask(GETNEXT, [question.start for question in asked])
+        try:
+            answer = await self._asker.ask(GETNEXT, [question.start for question in asked])
+        except NoAnswerError:
+            if len(asked) == 1 or not lost_for_its_length(self._asker):
+                raise
+            return
         if answer.error_status == NO_SUCH_NAME:  # v1: nothing comes after
             index = 1 if len(asked) == 1 else answer.error_index
             if 1 <= index <= len(asked):
                 self._take([asked[index - 1]], _nothing_after(answer, asked[index - 1].start), 1, 0)
                 return
-        if answer.error_status == TOO_BIG:
-            self._manners.take_fewer(len(asked) // 2)
+        if answer.error_status == TOO_BIG and len(asked) > 1:
+            self._manners.heed_too_big(len(asked))
+            return
         self._take(asked, answer, len(asked), 0)
 
     def _take(

@@ -60,7 +60,7 @@ class WalkSession:
         self.silent_after = silent_after
         self.asked: list[tuple[str, ...]] = []
 
-    async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
+    async def get(self, oids: Sequence[str], *, octets: int | None = None) -> Mapping[str, Varbind]:
         self._answer(oids)
         return {oid: self.rows[oid] for oid in oids if oid in self.rows}
 

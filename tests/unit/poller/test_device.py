@@ -89,7 +89,9 @@ def test_a_page_printed_between_two_answers_is_asked_for_once_more() -> None:
     session.rows[wrong] = Varbind(wrong, "Integer32", 1)
 
     class Settling(WalkSession):
-        async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
+        async def get(
+            self, oids: Sequence[str], *, octets: int | None = None
+        ) -> Mapping[str, Varbind]:
             answer = await super().get(oids)
             if wrong in oids:
                 self.rows = dict(KYOCERA)
@@ -134,7 +136,9 @@ def test_a_count_that_get_does_not_give_stays_as_the_walk_gave_it() -> None:
     """Seen on devices in the field: GET fails where GETNEXT works."""
 
     class WalkOnly(WalkSession):
-        async def get(self, oids: Sequence[str]) -> Mapping[str, Varbind]:
+        async def get(
+            self, oids: Sequence[str], *, octets: int | None = None
+        ) -> Mapping[str, Varbind]:
             self._answer(oids)
             return {}
 

@@ -240,7 +240,7 @@ def test_a_device_that_does_not_print_is_said_to_be_none() -> None:
 
 def test_what_the_socket_refuses_is_refused() -> None:
     class Walled(WalkSession):
-        async def get(self, oids: object) -> Any:
+        async def get(self, oids: object, *, octets: object = None) -> Any:
             raise OutsideCeilingError("10.0.0.7: outside the networks that this site allows")
 
     site = Site()
@@ -253,7 +253,7 @@ def test_a_bug_is_an_exception_and_no_outcome() -> None:
     """The bus then dead-letters the order, and `dead` answers it."""
 
     class Buggy(WalkSession):
-        async def get(self, oids: object) -> Any:
+        async def get(self, oids: object, *, octets: object = None) -> Any:
             raise ZeroDivisionError
 
     site = Site()
