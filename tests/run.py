@@ -28,6 +28,8 @@ PEERS = {
     "/usr/bin/dbus-daemon": "dbus-daemon",  # which ippeveprinter does not start without
     "/usr/sbin/cupsd": "cups-daemon",
     "/usr/bin/tinyproxy": "tinyproxy-bin",
+    "/usr/sbin/smbd": "samba",
+    "/usr/lib/python3/dist-packages/samba": "python3-samba",  # gives Samba's queues their ports
     "/usr/bin/kubectl": "kubernetes-client",
     "/usr/sbin/ip": "iproute2",
     "/usr/bin/git": "git",
@@ -50,7 +52,8 @@ IMPORT_ALL = """
 import importlib, pkgutil, sys
 package = importlib.import_module(sys.argv[1])
 for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-    importlib.import_module(module.name)
+    if module.name != "services.discovery.local_devices.rprn":  # the extra spooler's own program
+        importlib.import_module(module.name)
 """
 
 

@@ -52,7 +52,7 @@ def cups_queue(attributes: Attributes) -> Queue | None:
     if name is None or port is None or kind & (_CLASS | _REMOTE):
         return None
     if kind & _FAX:
-        port = port._replace(kind="fax", address=None)
+        port = port._replace(kind="fax")
     return Queue(name, _without_user(uri), port, _seen(attributes, port))
 
 
