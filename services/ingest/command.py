@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from services.ingest.choosing_command import add_choosing
 from services.ingest.gaps import gaps
 from services.ingest.recipients import (
     add_recipient,
@@ -31,6 +32,7 @@ from services.ingest.sites import (
     sites,
 )
 from services.ingest.typed import rebuild
+from shared.choosing import ChoiceError
 from shared.clock import utc_now
 from shared.person import name_of_user
 from shared.settings import state_folder
@@ -90,6 +92,10 @@ def on_database(args: Arguments, work: Callable[[str], None], *, make: bool = Fa
     except (AdminError, EmbeddedError, ScopeError, StoreError, OSError) as error:
         print(f"pagetally: {one_line(error)}", file=sys.stderr)
         return 1
+    except ChoiceError as error:
+        for line in str(error).splitlines():
+            print(f"pagetally: {line}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -122,6 +128,7 @@ def _add_site(parser: _Parser) -> None:
         if verb == "scope":
             act.add_argument("file", nargs="?", type=Path, metavar="FILE")
             act.add_argument("--author", metavar="NAME", help="default: who runs this")
+    add_choosing(verbs.add_parser)
 
 
 def _add_list(parser: _Parser, what: str) -> None:
