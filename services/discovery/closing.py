@@ -12,7 +12,6 @@ from services.discovery.devices import Device, follow
 from services.discovery.plan import SNMP_PORT, Plan, Wish
 from services.discovery.roster import Round
 from services.discovery.roster_rows import AnswerRow
-from services.discovery.sweep import Place, spans_of
 from shared.message import Part
 from shared.messages import (
     MAX_ORDERS_A_PART,
@@ -38,14 +37,14 @@ class Asked:
 
     plan: Plan
     unasked: Sequence[tuple[Span, int]] = ()
-    unsendable: Mapping[str, Sequence[Place]] = field(default_factory=dict)
+    unsendable: Mapping[str, Sequence[tuple[Span, int]]] = field(default_factory=dict)
 
     @cached_property
     def unreached(self) -> list[tuple[tuple[Span, int], str]]:
         """Spans with their port, and why."""
         late = [(one, "not asked before the round's deadline") for one in self.unasked]
         return late + [
-            (one, reason) for reason, places in self.unsendable.items() for one in spans_of(places)
+            (one, reason) for reason, places in self.unsendable.items() for one in places
         ]
 
     @property

@@ -19,13 +19,13 @@ from services.discovery.plan import V3, Limits, Plan, Wish, make_plan
 from services.discovery.resolve import resolve
 from services.discovery.rounds import naming_typed
 from services.discovery.settings import DiscoverySettings
-from services.discovery.sweep import Sweep, spans_of
+from services.discovery.sweep import Sweep
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.credentials import PUBLIC, Credential, CredentialError, community_of, load_credentials
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
 from shared.snmp.wire import V1, V2C
-from shared.spans import number_of, span_text
+from shared.spans import number_of, size_of, span_text
 from shared.targets import parse_targets
 
 _UNASKED_MOST = 1_024  # addresses outside loopback that are asked without a question back
@@ -93,11 +93,12 @@ async def _run(args: argparse.Namespace, settings: DiscoverySettings) -> int:
     for remark in prepared.sweep.remarks:
         sys.stderr.write(f"pagetally sweep: {remark}\n")
     for reason, places in prepared.sweep.unsendable.items():
-        for span, _ in spans_of(places):
+        for span, _ in places:
             missed.append(reason)
             sys.stderr.write(f"pagetally sweep: {span_text(span)}: {reason}\n")
     total = {
-        "asked": prepared.sweep.plan.size - sum(map(len, prepared.sweep.unsendable.values())),
+        "asked": prepared.sweep.plan.size
+        - size_of(span for places in prepared.sweep.unsendable.values() for span, _ in places),
         "answered": answered,
         "printing": printing,
         "packets": sum(one.packets_out + one.packets_in for one in both),

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
+from services.discovery.broadcast import Attached, BroadcastAsk, Broadcasts
+from services.discovery.groups import V3 as V3
+from services.discovery.groups import FoundBy as FoundBy
+from services.discovery.groups import Group as Group
+from services.discovery.groups import Kind, group_in, groups_of
+from services.discovery.groups import Pass as Pass
+from services.discovery.ranges import Ranges
 from shared.ceiling import Ceiling
-from shared.credentials import Credential
+from shared.credentials import PUBLIC, Credential
 from shared.ipp_uri import IppUriError, ipp_uri_of, ipp_uris, is_ipp_uri
 from shared.message import Part
 from shared.messages import IppTarget, NotReached
 from shared.scope import CredentialRange, SegmentRule, Spooler
 from shared.snmp.wire import V1, V2C
-from shared.spans import Span, Spans, common, holds, merged, number_of, size_of, span_text, without
+from shared.spans import (
+    Span,
+    Spans,
+    common,
+    holds,
+    merged,
+    number_of,
+    size_of,
+    span_of,
+    span_text,
+    without,
+)
 from shared.targets import (
     Addresses,
     Broadcast,
@@ -24,19 +42,13 @@ from shared.targets import (
     parse_targets,
 )
 
-FoundBy = Literal["sweep", "known", "named", "broadcast", "spooler", "cups"]
+T = TypeVar("T")
 SNMP_PORT = 161
-V3 = 3  # as the wire numbers it, RFC 3412 section 6
 _NO_BROADCAST_HERE = "a broadcast is asked where a segment's rule says so"
+_NOT_ATTACHED = "this box is not attached to it, or not all of it is searched"
 _MOST_PARTS = 20_000  # networks and ranges that one list of a scope may mean
+_TOO_MANY_PARTS = f"beyond {_MOST_PARTS} networks and ranges in all"
 _MOST_SPANS_NAMED = 200  # of one reason: a scope that is refused in ten thousand pieces
-
-
-class Pass(NamedTuple):
-    """One datagram to each address that is still silent."""
-
-    credential: str  # its name
-    version: int  # V1, V2C or V3, as the wire numbers them; V3 asks for the engine alone
 
 
 class Known(NamedTuple):
@@ -49,21 +61,12 @@ class Known(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Group:
-    """Addresses that are asked alike."""
-
-    spans: tuple[Span, ...]
-    port: int
-    passes: tuple[Pass, ...]
-    found_by: FoundBy
-
-
-@dataclass(frozen=True)
 class Plan:
     groups: tuple[Group, ...]
     ipp: tuple[IppTarget, ...] = ()  # read without being asked first
     not_reached: tuple[NotReached, ...] = ()
     excluded: tuple[Span, ...] = ()  # by the scope, sorted and disjoint
+    broadcasts: tuple[BroadcastAsk, ...] = ()
 
     @property
     def size(self) -> int:
@@ -71,10 +74,7 @@ class Plan:
         return sum(size_of(group.spans) for group in self.groups)
 
     def group_of(self, number: int, port: int) -> Group | None:
-        for group in self.groups:
-            if group.port == port and holds(group.spans, number):
-                return group
-        return None
+        return group_in(self.groups, number, port)
 
 
 class Wish(Part):
@@ -95,6 +95,7 @@ class Wish(Part):
     rules: tuple[SegmentRule, ...] = ()
     spoolers: tuple[Spooler, ...] = ()
     silent_after: int = 3  # rounds, till a silent device is told
+    broadcast: bool = False  # typed: in each network that this box is attached to
     port: int = SNMP_PORT  # where none was typed
 
     def names(self) -> set[str]:
@@ -121,9 +122,13 @@ def make_plan(
     ceiling: Ceiling,
     credentials: Mapping[str, Credential],
     limits: Limits,
+    attached: Sequence[Attached] = (),
 ) -> Plan:
-    """Each address once: as a known device, else as a single target, else in a segment."""
-    return _Planner(wish, resolved, ceiling, credentials, limits).plan()
+    """Each address once: as a known device, else as a single target, else in a segment.
+
+    `attached` are the networks that this box could ask by broadcast.
+    """
+    return _Planner(wish, resolved, ceiling, credentials, limits, attached).plan()
 
 
 @dataclass
@@ -133,9 +138,10 @@ class _Planner:
     ceiling: Ceiling
     credentials: Mapping[str, Credential]
     limits: Limits
+    attached: Sequence[Attached]
     not_reached: dict[tuple[str, str], NotReached] = field(default_factory=dict)
     taken: dict[int, list[Span]] = field(default_factory=dict)  # by port
-    groups: dict[tuple[int, tuple[Pass, ...], FoundBy], list[Span]] = field(default_factory=dict)
+    groups: dict[Kind, list[Span]] = field(default_factory=dict)
     size: int = 0
 
     def plan(self) -> Plan:
@@ -143,7 +149,8 @@ class _Planner:
         excluded = self._read(self._hosts(wish.exclusions), "exclusion ")
         self.excluded = merged(one.span for one in excluded)
         site_targets = self._read(wish.site_targets)
-        self.allowed_names = self._credential_pieces(site_targets)
+        self.names = self._names(site_targets)
+        self.rules = self._rules()
         targets = [*site_targets, *self._read(wish.targets)]
         if wish.kind == "read":
             for known in wish.known:
@@ -152,16 +159,15 @@ class _Planner:
             targets = [target for target in targets if target.size == 1]
         for target in targets:
             self._take(target, "named")
-        if wish.kind == "search":
-            for target in self._read(wish.segments):
-                self._take(target, "sweep")
+        segments = self._read(wish.segments) if wish.kind == "search" else []
+        for target in segments:
+            self._take(target, "sweep")
+        broadcasts = self._broadcasts(segments)
         return Plan(
-            groups=tuple(
-                Group(tuple(merged(spans)), port, passes, found_by)
-                for (port, passes, found_by), spans in self.groups.items()
-            ),
+            groups=groups_of(self.groups),
             ipp=self._ipp([*wish.site_targets, *wish.targets]),
             not_reached=tuple(self.not_reached.values()),
+            broadcasts=tuple(broadcasts),
             excluded=tuple(self.excluded),
         )
 
@@ -205,7 +211,7 @@ class _Planner:
             if len(found) + len(parts) <= _MOST_PARTS:
                 found.extend(parts)
             else:
-                self._miss(what + target.entry, f"beyond {_MOST_PARTS} networks and ranges in all")
+                self._miss(what + target.entry, _TOO_MANY_PARTS)
         return found
 
     def _addresses(self, target: TypedTarget, what: str) -> list[Addresses]:
@@ -218,25 +224,27 @@ class _Planner:
             self._miss(what + target.entry, _NO_BROADCAST_HERE)
         return found
 
-    def _credential_pieces(
-        self, site_targets: Sequence[Addresses]
-    ) -> list[tuple[Span, tuple[str, ...]]]:
-        """Sorted, disjoint spans with their credentials' names.
+    def _names(self, site_targets: Sequence[Addresses]) -> Ranges[tuple[str, ...]]:
+        """Credentials' names: what was typed at the site has the site's."""
+        said = [(one.range, tuple(one.credentials)) for one in self.wish.credentials]
+        ranges = self._said(said, "credentials of ")
+        typed = [(target.span, self.wish.site_credentials) for target in site_targets]
+        return Ranges([*typed, *ranges], ())
 
-        What was typed at the site has the site's; else the smallest range of the scope wins.
-        """
-        ranges: list[tuple[Span, tuple[str, ...]]] = []
-        for entry in self.wish.credentials:
-            read = self._read([entry.range], "credentials of ")
-            ranges.extend((target.span, tuple(entry.credentials)) for target in read)
-        ranges.sort(key=lambda one: one[0][1] - one[0][0])
-        ranges[:0] = [(target.span, self.wish.site_credentials) for target in site_targets]
-        pieces: list[tuple[Span, tuple[str, ...]]] = []
-        covered: list[Span] = []
-        for span, names in ranges:
-            pieces.extend((piece, names) for piece in without([span], covered))
-            covered = merged([*covered, span])
-        return sorted(pieces)
+    def _rules(self) -> Ranges[SegmentRule]:
+        said = [(rule.range, rule) for rule in self.wish.rules]
+        return Ranges(self._said(said, "rule of "), SegmentRule(range=""))
+
+    def _said(self, said: Iterable[tuple[str, T]], what: str) -> list[tuple[Span, T]]:
+        """Of a scope's ranges the smallest first."""
+        ranges: list[tuple[Span, T]] = []
+        for entry, words in said:
+            parts = self._read([entry], what)
+            if len(ranges) + len(parts) <= _MOST_PARTS:
+                ranges.extend((part.span, words) for part in parts)
+            else:
+                self._miss(what + entry, _TOO_MANY_PARTS)
+        return sorted(ranges, key=lambda one: one[0][1] - one[0][0])
 
     def _take(self, target: Addresses, found_by: FoundBy, known: Known | None = None) -> None:
         port = target.port or self.wish.port
@@ -251,15 +259,46 @@ class _Planner:
                 f"and at most {self.limits.max_addresses} are allowed",
             )
             return
-        for part, names in self._with_credentials(spans):
-            passes = self._passes(names, found_by, known)
-            if passes:
-                self.groups.setdefault((port, passes, found_by), []).extend(part)
-                self.size += size_of(part)
-            else:
+        for part, names in self.names.of(spans):
+            if not self._passes_set(names):
                 self._miss_spans(target, part, self._why_unasked(names))
+                continue
+            self.size += size_of(part)
+            for alike, rule in self.rules.of(part):
+                passes = self._passes(names, found_by, known, rule.manner.tries)
+                is_one = found_by == "known" or (found_by == "named" and target.size == 1)
+                asks_engine = is_one and all(one.version != V3 for one in passes)
+                kind = Kind(port, passes, found_by, rule.manner, asks_engine)
+                self.groups.setdefault(kind, []).extend(alike)
         for span in spans:
             insort(taken, span)
+
+    def _broadcasts(self, segments: Iterable[Addresses]) -> Iterator[BroadcastAsk]:
+        """In the networks that were chosen for it, and that this box is attached to."""
+        planned = Broadcasts(
+            self.ceiling,
+            self.wish.port,
+            self.excluded,
+            self.rules,
+            lambda spans: [(part, self._passes_set(names)) for part, names in self.names.of(spans)],
+            lambda name: self.credentials[name].community == PUBLIC.community,
+        )
+        chosen = merged(one.span for one in segments)
+        asked: list[Span] = []
+        for at in self.attached:
+            if self.wish.broadcast or planned.are_chosen(at.network, chosen):
+                asked.append(span_of(at.network))
+                asks = planned.asked(at)
+                if isinstance(asks, str):
+                    self._miss(f"broadcast in {at.network}", asks)
+                else:
+                    yield from asks
+        if self.wish.broadcast and not asked:
+            self._miss("broadcast", "this box is attached to no IPv4 network")
+        for rule in self.wish.rules if self.wish.kind == "search" else ():
+            spans = merged(one.span for one in self._read([rule.range], "rule of "))
+            if rule.broadcast and not common(spans, merged(asked)):
+                self._miss(f"broadcast in {rule.range}", _NOT_ATTACHED)
 
     def _within_ceiling(self, target: Addresses, wanted: Spans, port: int) -> Spans:
         allowed = self.ceiling.allowed_at(port)
@@ -271,28 +310,19 @@ class _Planner:
         )
         return common(wanted, allowed)
 
-    def _with_credentials(self, spans: Spans) -> list[tuple[Spans, tuple[str, ...]]]:
-        if not spans:
-            return []
-        begins = [piece[0] for piece, _ in self.allowed_names]
-        near = self.allowed_names[
-            max(0, bisect_right(begins, spans[0][0]) - 1) : bisect_right(begins, spans[-1][1])
-        ]
-        asked: list[tuple[Spans, tuple[str, ...]]] = [
-            (part, names) for piece, names in near if (part := common(spans, [piece]))
-        ]
-        left = without(spans, [piece for piece, _ in near])
-        return [*asked, (left, ())] if left else asked
+    def _passes_set(self, names: Sequence[str]) -> list[Pass]:
+        return [one for name in names for one in self._passes_of(name)]
 
     def _passes(
-        self, names: Sequence[str], found_by: FoundBy, known: Known | None
+        self, names: Sequence[str], found_by: FoundBy, known: Known | None, tries: int | None
     ) -> tuple[Pass, ...]:
         """In order: what a known device answered to, then what each credential speaks.
 
         What one datagram alone would ask for is asked twice, as one in twenty may be lost; v1 after
         v2c is that already.
         """
-        passes = [one for name in names for one in self._passes_of(name)]
+        passes = self._passes_set(names)
+        tries = tries or self.limits.tries
         engine = [one for one in passes if one.version == V3]
         if len(engine) == 1:  # each v3 credential has the same question
             passes += engine
@@ -301,9 +331,9 @@ class _Planner:
         remembered = known and Pass(known.credential, known.version)
         if remembered in passes:
             others = [one for one in passes if one != remembered]
-            passes = [remembered] * self.limits.tries + others
+            passes = [remembered] * tries + others
         elif passes and found_by != "sweep":
-            passes += passes[:1] * (self.limits.tries - len(passes))
+            passes += passes[:1] * (tries - len(passes))
         return tuple(passes)
 
     def _passes_of(self, name: str) -> list[Pass]:

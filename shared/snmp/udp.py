@@ -8,11 +8,11 @@ import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from itertools import islice, takewhile
 from typing import NamedTuple, Protocol, Self
 
-from shared.ceiling import Ceiling
+from shared.ceiling import Ceiling, OutsideCeilingError
 from shared.snmp.burst import MOST, MOST_OCTETS, Burst, Post, sendmmsg
 from shared.snmp.port import Traffic
 from shared.snmp.receive_buffer import dropped, enlarge, granted_bytes
@@ -22,6 +22,7 @@ _MAX_DATAGRAM = 65_535
 _DRAIN = 64  # datagrams read before the loop may do something else
 _IPV4_BITS = 0xFFFFFFFF
 _FULL = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
+_EVERYBODY = "255.255.255.255"
 _ROOM_S = 0.001  # ENOBUFS comes from below the socket, which looks writable
 
 Received = Callable[[bytes, str, int], None]  # payload, source address, source port
@@ -79,6 +80,7 @@ class UdpSocket:
         self.traffic = Traffic()
         self._received = received
         self._sockets: dict[socket.AddressFamily, socket.socket] = {}
+        self._broadcasting: dict[tuple[str, str], socket.socket] = {}  # by interface and address
         self._burst = Burst() if sendmmsg() else None
         self._post = Post() if sendmmsg() else None
         self._posted: deque[_Posted] = deque()
@@ -95,23 +97,27 @@ class UdpSocket:
     def close(self) -> None:
         loop = asyncio.get_running_loop()
         self._dropped_before = self.dropped
-        for opened in self._sockets.values():
+        for opened in self._all():
             loop.remove_reader(opened)
             loop.remove_writer(opened)
             opened.close()
         self._sockets.clear()
+        self._broadcasting.clear()
         self._posted.clear()
         self._room.set()
 
     @property
     def receive_buffer_bytes(self) -> int:
         """What the system granted of what was asked for; 0 before the first datagram."""
-        return min(map(granted_bytes, self._sockets.values()), default=0)
+        return min(map(granted_bytes, self._all()), default=0)
 
     @property
     def dropped(self) -> int:
         """Datagrams that came while the receive buffer was full, as far as the system counts."""
-        return self._dropped_before + sum(map(dropped, self._sockets.values()))
+        return self._dropped_before + sum(map(dropped, self._all()))
+
+    def _all(self) -> list[socket.socket]:
+        return [*self._sockets.values(), *self._broadcasting.values()]
 
     def post(self, payload: bytes, address: str, port: int, sender: Sender) -> None:
         """Send one datagram together with the others of this turn of the loop.
@@ -196,6 +202,44 @@ class UdpSocket:
         self.traffic.bytes_out += sent * (len(payload) + 28)
         return sent
 
+    def broadcast(
+        self, payload: bytes, network: IPv4Network, port: int, *, interface: str, source: str
+    ) -> None:
+        """One datagram to 255.255.255.255 and one to the network's own broadcast address.
+
+        Agents answer to the one or to the other (net-snmp's to the first alone), and from their
+        own address. `source` is this box's own in the network, and `interface` where that is.
+
+        Raises:
+            OutsideCeilingError: before anything leaves.
+            OSError: the system will not send it.
+        """
+        refusal = self.ceiling.broadcast_refusal(network, port)
+        if refusal:
+            raise OutsideCeilingError(f"{network}: {refusal}")
+        outgoing = self._bound_to(interface, source)
+        for address in (_EVERYBODY, str(network.broadcast_address)):
+            outgoing.sendto(payload, (address, port))
+            self.traffic.packets_out += 1
+            self.traffic.bytes_out += datagram_bytes(len(payload), address)
+
+    def _bound_to(self, interface: str, source: str) -> socket.socket:
+        """The one that may broadcast, at one interface alone. Raises: OSError."""
+        known = self._broadcasting.get((interface, source))
+        if known:
+            return known
+        opened = self._new(socket.AF_INET, source)
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            with suppress(AttributeError, PermissionError):  # its address chooses the interface
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+        except OSError:
+            asyncio.get_running_loop().remove_reader(opened)
+            opened.close()
+            raise
+        self._broadcasting[interface, source] = opened
+        return opened
+
     async def writable(self) -> None:
         """Returns when a datagram that `send` did not take may be tried again."""
         await asyncio.sleep(_ROOM_S)
@@ -218,18 +262,21 @@ class UdpSocket:
         return self._sockets.get(family) or self._open(family)
 
     def _open(self, family: socket.AddressFamily) -> socket.socket:
+        self._sockets[family] = self._new(family, "")
+        return self._sockets[family]
+
+    def _new(self, family: socket.AddressFamily, source: str) -> socket.socket:
         opened = socket.socket(family, socket.SOCK_DGRAM)
         try:
             opened.setblocking(False)
             if family == socket.AF_INET6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             enlarge(opened)
-            opened.bind(("", 0))
+            opened.bind((source, 0))
             asyncio.get_running_loop().add_reader(opened, self._drain, opened)
         except OSError:
             opened.close()
             raise
-        self._sockets[family] = opened
         return opened
 
     def _drain(self, opened: socket.socket) -> None:

@@ -215,8 +215,11 @@ async def test_an_address_outside_the_ceiling_gets_no_datagram_even_when_planned
 
     assert agent.requests == 0
     assert sweep.traffic.packets_out == 2
-    assert {reason: len(places) for reason, places in sweep.unsendable.items()} == {
-        "a loopback address must be named in this site's ceiling": 2
+    assert sweep.unsendable == {
+        "a loopback address must be named in this site's ceiling": [
+            (span("127.9.0.1", "127.9.0.1"), port),
+            (span("127.9.0.3", "127.9.0.3"), port),
+        ]
     }
 
 
