@@ -15,6 +15,7 @@ from shared.credentials import Credential, windows_credential
 from shared.scope import Spooler
 from tests.peers import free_port, samba
 from tests.peers.ipp import cups_server
+from tests.peers.rpc_over_tcp import spooler_over_tcp
 
 QUEUES = {
     "counter": ("USB001", "Northwind Laser 9", "by the till", "Shop"),
@@ -118,6 +119,25 @@ def test_an_account_that_is_denied_access_is_told_as_such(computer: str) -> None
     told = why_not(listed(computer, samba.DENIED, samba.DENIED_PASSWORD))
 
     assert told.startswith("takes the account and denies it access")
+
+
+def test_a_spooler_that_takes_rpc_over_tcp_lists_the_same(computer: str) -> None:
+    account = (samba.READER, samba.READER_PASSWORD)
+    with spooler_over_tcp("127.63.0.4", computer, *account):
+        found = listed("127.63.0.4", protocol="rprn_tcp")
+        wrong = why_not(listed("127.63.0.4", password="wr0ng-password", protocol="rprn_tcp"))
+
+    over_pipe = listed(computer).devices
+    assert [(one.target.spooled.queue, one.seen) for one in found.devices] == [
+        (one.target.spooled.queue, one.seen) for one in over_pipe
+    ]
+    assert wrong.startswith("does not take the user and password, or denies the account its")
+
+
+def test_a_spooler_that_takes_no_rpc_over_tcp_is_told_as_such(computer: str) -> None:
+    told = why_not(listed(computer, protocol="rprn_tcp"))
+
+    assert told.startswith("has no spooler that takes RPC over TCP; try the protocol rprn_pipe")
 
 
 def test_a_computer_without_a_spooler_is_told_as_such() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.peers import missing
 
 PROGRAM = Path("/usr/sbin/smbd")
+_RPC = Path("/usr/libexec/samba/samba-dcerpcd")
 _SYSTEM_PYTHON = Path("/usr/bin/python3")  # which has Samba's own modules
 _START_S = 10.0
 # accounts of the system that Samba takes, with their passwords here
@@ -42,7 +43,7 @@ load printers = yes
 printing = bsd
 printcap name = {folder}/printcap
 enumports command = /bin/cat {folder}/ports
-rpc start on demand helpers = {helpers}
+rpc start on demand helpers = no
 [IPC$]
 invalid users = {denied}
 [printers]
@@ -99,13 +100,13 @@ def spooler(queues: Mapping[str, tuple[str, str, str, str]]) -> Iterator[str]:
 
 @contextmanager
 def without_a_spooler() -> Iterator[str]:
-    """The address of a computer that shares, and whose pipes nobody serves."""
-    with _computer({}, helpers="no") as (_, address):
+    """The address of a computer that shares, and whose RPC nobody serves."""
+    with _computer({}, serves_rpc=False) as (_, address):
         yield address
 
 
 @contextmanager
-def _computer(ports: Mapping[str, str], helpers: str = "yes") -> Iterator[tuple[Path, str]]:
+def _computer(ports: Mapping[str, str], serves_rpc: bool = True) -> Iterator[tuple[Path, str]]:
     if not PROGRAM.exists() or os.geteuid() != 0:
         missing("Samba, with root to run it,")
     folder = Path(tempfile.mkdtemp(prefix="pagetally-samba-"))
@@ -113,7 +114,7 @@ def _computer(ports: Mapping[str, str], helpers: str = "yes") -> Iterator[tuple[
         address = _free_address()
         conf = folder / "smb.conf"
         conf.write_text(
-            _CONF.format(address=address, folder=folder, denied=DENIED, helpers=helpers),
+            _CONF.format(address=address, folder=folder, denied=DENIED),
             encoding="ascii",
         )
         printcap = "".join(f"{name}:lp=/dev/null:\n" for name in ports)
@@ -126,26 +127,26 @@ def _computer(ports: Mapping[str, str], helpers: str = "yes") -> Iterator[tuple[
         ):
             typed = f"{password}\n{password}\n"
             _run("pdbedit", f"--configfile={conf}", "-a", "-t", "-u", user, typed=typed)
-        with _serving(conf, address):
+        with _serving(conf, address, serves_rpc):
             yield folder, address
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _serving(conf: Path, address: str) -> Iterator[None]:
-    """In a process namespace of its own, with which the helpers that Samba starts end too."""
+def _serving(conf: Path, address: str, serves_rpc: bool) -> Iterator[None]:
+    """In a process namespace of its own, with which whatever Samba starts ends too."""
+    programs = [f"{PROGRAM} --configfile={conf} --foreground --no-process-group"]
+    if serves_rpc:
+        programs.insert(0, f"{_RPC} --configfile={conf} --libexec-rpcds --foreground")
     running = subprocess.Popen(
-        [
-            *("unshare", "--fork", "--pid", "--kill-child", PROGRAM, f"--configfile={conf}"),
-            *("--foreground", "--no-process-group"),
-        ],
+        ["unshare", "--fork", "--pid", "--kill-child", "sh", "-c", " & ".join(programs)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
         deadline = time.monotonic() + _START_S
-        while not _answers(address):
+        while not _answers(address, 445) or (serves_rpc and not _answers(address, 135)):
             if running.poll() is not None or time.monotonic() > deadline:
                 log = conf.with_name("log")
                 said = log.read_text(errors="replace") if log.exists() else "nothing"
@@ -162,14 +163,14 @@ def _free_address() -> str:
     number = os.getpid() % 0xFFFF
     for last in range(1, 255):
         address = f"127.{64 + number % 64}.{number // 64 % 256}.{last}"
-        if not _answers(address):
+        if not _answers(address, 445):
             return address
     raise AssertionError("port 445 is taken on every loopback address")
 
 
-def _answers(address: str) -> bool:
+def _answers(address: str, port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex((address, 445)) == 0
+        return probe.connect_ex((address, port)) == 0
 
 
 def _run(*command: str, typed: str = "") -> None:

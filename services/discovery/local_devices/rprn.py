@@ -32,6 +32,8 @@ _LEVEL = 2
 _LOCAL = 2  # PRINTER_ENUM_LOCAL
 _ACCESS_DENIED = 5  # of Windows, MS-ERREF 2.2
 _INSUFFICIENT_BUFFER = 122
+# over TCP the account is proven with the first call: as Windows and as Samba refuse that
+_NOT_PROVEN = ("access_denied", "nca_s_proto_error")
 _DYNAMIC_PORTS = range(1024, 65536)
 _RAW_PRINTING = 9100
 
@@ -141,7 +143,7 @@ def _refused(asked: Asked, said: str) -> str:
         return _cut_off(asked, OSError(said))
     if "not_registered" in said:
         return "has no spooler that takes RPC over TCP; try the protocol rprn_pipe"
-    if "access_denied" in said and asked.protocol == "rprn_tcp":
+    if asked.protocol == "rprn_tcp" and any(fault in said for fault in _NOT_PROVEN):
         return "does not take the user and password, or denies the account its spooler"
     if "access_denied" in said:
         return "takes the account and denies it the list of its printers"
