@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": ("services.solo.demo", "everything in one process, with a simulated fleet"),
     "up": ("services.solo.up", "everything on one box, on the real network"),
     "site": ("services.solo.site", "an agent alone: finds, reads, and sends to a hub"),
+    "segments": ("services.discovery.segments_command", "networks that could be searched"),
     "sweep": ("services.discovery.command", "ask addresses by SNMP; say which print"),
     "probe": ("services.poller.command", "read devices now"),
     "record": ("services.poller.record_command", "a redacted walk of a device, for a bug report"),

@@ -364,6 +364,7 @@ class Segment(Part):
     devices: Count = 0  # that are known in it
     size: Count | None = None  # addresses that a search asks
     gateway: Text | None = None  # the next hop; None: the segment is attached
+    hosts: Count | None = None  # that the gateway knows of by ARP; None where that was not told
     refused: Text | None = None  # why this site's ceiling does not let it be searched
     preview: Preview | None = None
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4, uuid5
 
 from services.discovery.devices import known_by_snmp
+from services.discovery.lister import Lister
 from services.discovery.plan import Wish
 from services.discovery.roster import Roster, RosterError, Round
 from services.discovery.rounds import Rounds
 from services.discovery.schedule import Due, RoundKind, due_round, next_begin, schedules
 from services.discovery.settings import DiscoverySettings
+from services.discovery.wish import NO_SCOPE, wish_of
 from shared.bus.port import CannotStoreError, Delivery
 from shared.log import log
 from shared.message import Message
@@ -23,7 +25,6 @@ from shared.scope import Scope
 
 _LONGEST_SLEEP_S = 60.0  # then the clock is looked at again: it may have been set
 _AFTER_FAULT_S = 30.0
-_NO_SCOPE = Scope(version=0, author="nobody", changed_at=datetime(1970, 1, 1, tzinfo=UTC))
 
 
 class Agenda:
@@ -36,12 +37,14 @@ class Agenda:
         settings: DiscoverySettings,
         now: Callable[[], datetime],
         quiet_hours: Sequence[QuietHours] = (),
+        lister: Lister | None = None,
     ) -> None:
         self._roster = roster
         self._rounds = rounds
         self._settings = settings
         self._now = now
         self._quiet_hours = quiet_hours
+        self._lister = lister
         self._awake = asyncio.Event()
         self._searches_first = False
 
@@ -64,10 +67,26 @@ class Agenda:
             for fault in schedules(message, agent="", jitter_s=0)[1]:
                 log.error("scope fault", version=message.version, fault=fault)
             self._awake.set()
+            self._want_list()
         return []
+
+    @property
+    def scope_version(self) -> int:
+        """Of the scope that is kept; 0 where there is none. Raises: RosterError."""
+        return (self._roster.scope() or NO_SCOPE).version
 
     async def run(self) -> None:
         """Until cancelled."""
+        listing = asyncio.create_task(self._lister.run()) if self._lister else None
+        self._want_list()
+        try:
+            await self._run()
+        finally:
+            if listing:
+                listing.cancel()
+                await asyncio.gather(listing, return_exceptions=True)
+
+    async def _run(self) -> None:
         self._searches_first = self._settings.search_at_start and not self._roster.open_round()
         while True:
             self._awake.clear()
@@ -83,10 +102,12 @@ class Agenda:
             await self._sleep()
 
     async def run_once(self, kind: RoundKind) -> list[RoundFinished]:
-        """One round now, after one that is still open."""
+        """One round now, after one that is still open; a search with a list of the segments."""
         left = self._roster.open_round()
         if left:
             await self.finish(left)
+        if self._lister and kind == "search":
+            await self._lister.list_once()
         return await self.finish(self.begin(Due(kind, self._now())))
 
     async def finish(self, current: Round) -> list[RoundFinished]:
@@ -119,6 +140,8 @@ class Agenda:
             ask=due.ask.id if due.ask else None,
         )
         self._roster.begin(begun, due.instant)
+        if due.kind == "search":
+            self._want_list()
         log.info("round begun", kind=due.kind, round=str(begun.id), asked_for=due.ask is not None)
         return begun
 
@@ -131,36 +154,27 @@ class Agenda:
         if self._searches_first:
             self._searches_first = False
             return self.begin(Due("search", now))
-        scope = self._roster.scope() or _NO_SCOPE
+        scope = self._roster.scope() or NO_SCOPE
         found, _ = schedules(scope, agent=self._settings.agent, jitter_s=self._settings.jitter_s)
         done = self._roster.asks_done()
         due = due_round(found, self._roster.served(now), scope.asks, done, now)
         return self.begin(due) if due else None
 
     def _wish(self, kind: RoundKind) -> Wish:
-        scope = self._roster.scope() or _NO_SCOPE
+        scope = self._roster.scope() or NO_SCOPE
         known = known_by_snmp(self._roster.known()) if kind == "read" else ()
-        return Wish(
-            kind=kind,
-            segments=tuple(scope.segments),
-            targets=tuple(scope.targets),
-            exclusions=tuple(scope.exclusions),
-            credentials=tuple(scope.credentials),
-            site_targets=self._settings.targets,
-            site_credentials=self._settings.credentials,
-            known=known,
-            rules=tuple(scope.rules),
-            spoolers=tuple(scope.spoolers),
-            silent_after=scope.silent_after,
-            port=self._settings.port,
-        )
+        return wish_of(kind, scope, self._settings, known)
+
+    def _want_list(self) -> None:
+        if self._lister:
+            self._lister.want()
 
     def _round_id(self, due: Due) -> UUID:
         """Of an ask derived, so that it is one round however often it comes."""
         return uuid5(due.ask.id, f"round {self._settings.agent}") if due.ask else uuid4()
 
     async def _sleep(self) -> None:
-        scope = self._roster.scope() or _NO_SCOPE
+        scope = self._roster.scope() or NO_SCOPE
         found, _ = schedules(scope, agent=self._settings.agent, jitter_s=self._settings.jitter_s)
         now = self._now()
         begin = next_begin(found, now)

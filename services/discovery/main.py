@@ -11,6 +11,8 @@ from functools import partial
 from services.discovery.agenda import Agenda
 from services.discovery.asking import Manner
 from services.discovery.identify import load_makers
+from services.discovery.lister import Lister
+from services.discovery.listing import list_segments
 from services.discovery.plan import Limits
 from services.discovery.resolve import resolve
 from services.discovery.roster import Roster, RosterError
@@ -81,7 +83,14 @@ async def discovering(
             resolve=resolve,
             now=utc_now,
         )
-        agenda = Agenda(roster, rounds, settings, utc_now, ceiling.quiet_hours)
+        lister = Lister(
+            roster,
+            bus.publish,
+            partial(list_segments, settings=settings, ceiling=ceiling, credentials=credentials),
+            utc_now,
+            ceiling.quiet_hours,
+        )
+        agenda = Agenda(roster, rounds, settings, utc_now, ceiling.quiet_hours, lister)
         bus.on(DISCOVERY_SCOPE, agenda.keep_scope, prefetch=1)
         yield agenda
     finally:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from shared.settings import ServiceSettings, state_folder
+from shared.targets import Addresses, parse_target
+
+NO_GATEWAY = "none"
 
 
 class SettingError(Exception):
@@ -17,6 +20,15 @@ class SettingError(Exception):
 
 def _words(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def checked_gateway(text: str) -> str:
+    """Raises: ValueError, unless it is one address, with or without a port, or `none`."""
+    if text not in {"", NO_GATEWAY}:
+        target = parse_target(text)
+        if not isinstance(target, Addresses) or target.size != 1:
+            raise ValueError(f"{text[:100]}: neither ADDRESS[:PORT] nor {NO_GATEWAY!r}")
+    return text
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]  # "10.0.0.7, printer3"
@@ -46,4 +58,5 @@ class DiscoverySettings(ServiceSettings):
     search_at_start: bool = False
     targets: Words = ()  # searched and read beside the scope's, within the ceiling
     credentials: Words = ()  # the names of those sent to them, in order
+    gateway: Annotated[str, AfterValidator(checked_gateway)] = ""  # asked for segments; or "none"
     port: int = Field(default=161, ge=1, le=65535)  # where a target has none of its own
