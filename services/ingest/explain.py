@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
+from services.ingest.entered_told import of_entry
 from services.ingest.rows import unit_of
 from services.ingest.sites import AdminError
 from shared.decode import decode
 from shared.messages import MeterRead
 from shared.store.corrections import Correction, corrections_of
+from shared.store.entered import entries_with_id
 from shared.store.postgres import Store
 
 _MESSAGE = """
@@ -41,6 +43,7 @@ async def explain(store: Store, read_id: UUID | str, meter: str | None = None) -
         corrected = {
             row["site"]: await corrections_of(connection, row["site_id"], wanted) for row in found
         }
+        entries = await entries_with_id(connection, wanted)
     lines = []
     for row in found:
         message = decode(row["type"], bytes(row["body"]))
@@ -49,6 +52,7 @@ async def explain(store: Store, read_id: UUID | str, meter: str | None = None) -
             in_force = made[-1][1] if made else None
             lines += [*_of_read(message, row), *_of_corrections(made)]
             lines += _of_meters(message, in_force, meter)
+    lines += [line for entry in entries for line in of_entry(entry, meter)]
     if not lines:
         raise AdminError(f"{wanted}: the hub has no read of this id")
     return lines

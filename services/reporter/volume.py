@@ -71,7 +71,7 @@ def device_volume(
     if age > STALE_AFTER:
         notes.append(f"unread since {period.clock(closing.taken_at)}")
     notes += _empty_since(known, closing, period)
-    notes += corrected_notes(opening, closing, period)
+    notes += _marked(opening, closing, period)
     return Volume(
         _status(told, new=not before, stale=age > STALE_AFTER),
         opening,
@@ -112,9 +112,9 @@ def source_changes(reads: Sequence[StoredRead]) -> list[StoredRead]:
 
     A profile's version rises whenever its numbers could, and a device may answer the second of
     the rows that a profile names, so the same meter may be another counter since: the OIDs that
-    it came from tell.
+    it came from tell. What somebody entered came from no row.
     """
-    ordered = sorted(reads, key=_by_time)
+    ordered = sorted((read for read in reads if not read.entered_by), key=_by_time)
     wanted: dict[UUID, StoredRead] = {}
     for earlier, later in pairwise(ordered):
         if not _same_rows(earlier, later) and _family(earlier) == _family(later):
@@ -151,7 +151,7 @@ def _meters(
         if name in falls:
             earlier, later = falls[name]
             told.fell.append(
-                f"{name} fell from {earlier.meters[name]} to {later.meters[name]}"
+                f"{name} fell from {_count(name, earlier)} to {_count(name, later)}"
                 f" on {period.clock(later.taken_at)}"
             )
         elif name in changes:
@@ -174,22 +174,37 @@ def _between(
     falls: dict[str, tuple[StoredRead, StoredRead]] = {}
     changes: dict[str, str] = {}
     last: dict[str, StoredRead] = {}
+    told: dict[str, StoredRead] = {}  # the last that the device itself told
     for later in run:
         for name, value in later.meters.items():
             earlier = last.get(name)
+            alike = earlier if later.entered_by else told.get(name, earlier)
             last[name] = later
-            if earlier is None:
+            if not later.entered_by:
+                told[name] = later
+            if earlier is None or alike is None:
                 continue
-            difference = _difference(name, earlier, later, sources)
+            difference = _difference(name, alike, later, sources)
             if difference is None and value < earlier.meters[name]:
                 falls.setdefault(name, (earlier, later))
-            elif difference is not None and earlier.taken_at >= opening.taken_at:
+            elif difference is not None and alike.taken_at >= opening.taken_at:
                 changes.setdefault(name, difference)
     return falls, changes
 
 
+def _count(name: str, read: StoredRead) -> str:
+    by_hand = f" (entered by hand by {read.entered_by})" if read.entered_by else ""
+    return f"{read.meters[name]}{by_hand}"
+
+
 def _difference(name: str, earlier: StoredRead, later: StoredRead, sources: Sources) -> str | None:
-    """Why two reads of a meter may not count the same thing, in words; None where they do."""
+    """Why two reads of a meter may not count the same thing, in words; None where they do.
+
+    Who enters a meter says by its name and unit what it counts.
+    """
+    if earlier.entered_by or later.entered_by:
+        same = earlier.units[name] == later.units[name]
+        return None if same else f"unit changed from {earlier.units[name]} to {later.units[name]}"
     if (
         _same_rows(earlier, later)
         and earlier.units[name] == later.units[name]
@@ -221,22 +236,25 @@ def _nothing_within(
     empty = [read for read in known if read.taken_at > period.start]
     if empty:
         reason = empty[-1].no_meters_because or "the device reported no meters"
-        notes = (reason, *corrected_notes(opening, empty[-1], period))
+        notes = (reason, *_marked(opening, empty[-1], period))
         return Volume("no meters", opening, empty[-1], notes=notes)
     since = f"; unread since {period.clock(known[-1].taken_at)}" if known else ""
-    notes = (f"no reading in this period{since}", *corrected_notes(opening, None, period))
+    notes = (f"no reading in this period{since}", *_marked(opening, None, period))
     return Volume("missing", opening, notes=notes)
 
 
-def corrected_notes(
-    opening: StoredRead | None, closing: StoredRead | None, period: Period
-) -> list[str]:
-    """Which of the readings shown are not as the device was read, by which profile instead."""
-    return [
-        f"{which} corrected on {period.local(read.corrected_at):%Y-%m-%d}: profile {read.profile}"
-        for which, read in (("previous reading", opening), ("current reading", closing))
-        if read and read.corrected_at and not (which == "previous reading" and read is closing)
-    ]
+def _marked(opening: StoredRead | None, closing: StoredRead | None, period: Period) -> list[str]:
+    """Which of the readings shown are not as the device was read, and where they come from."""
+    notes = []
+    for which, read in (("previous reading", opening), ("current reading", closing)):
+        if read is None or (which == "previous reading" and read is closing):
+            continue
+        if read.corrected_at:
+            on = f"{period.local(read.corrected_at):%Y-%m-%d}"
+            notes.append(f"{which} corrected on {on}: profile {read.profile}")
+        if read.entered_by:
+            notes.append(f"{which} entered by hand by {read.entered_by}")
+    return notes
 
 
 def _empty_since(known: Sequence[StoredRead], closing: StoredRead, period: Period) -> list[str]:

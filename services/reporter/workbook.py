@@ -240,6 +240,8 @@ _WORDS = {
     "Counts": "what the meters count over: the device's life, or page equivalents",
     "Corrected": "said in Note of a reading that was read with a wrong profile: its meters are made"
     " anew from what the device answered then",
+    "Entered by hand": "said in Note of a reading that somebody read off the device, with who did;"
+    " no device told it",
     "Read id": "`pagetally explain READ_ID` shows what the device answered, number by number",
 }
 

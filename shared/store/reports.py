@@ -30,6 +30,7 @@ class StoredRead:
     no_meters_because: str | None = None
     sources_id: UUID | None = None  # the same where the meters came from the same rows
     corrected_at: datetime | None = None  # its meters are those of a correction made then
+    entered_by: str | None = None  # who read it off the device
 
 
 def sources_id(sources: Mapping[str, Sequence[str]]) -> UUID:
@@ -191,7 +192,7 @@ async def device_reads(
     await cursor.execute(
         """
         select device_id, id, site_id, taken_at, received_at, profile, basis, large_counts,
-            no_meters_because, sources_id, corrected_at, names, amounts, units
+            no_meters_because, sources_id, corrected_at, names, amounts, units, entered_by
         from placed_read
         where customer_id = %(customer)s and taken_at > %(from)s and taken_at <= %(end)s
             and device_id = any(%(devices)s)
@@ -260,13 +261,29 @@ async def _last_before(
 async def read_origins(
     connection: Connection, reads: Sequence[StoredRead]
 ) -> dict[UUID, ReadOrigin]:
+    """Of a meter that was entered, what the device's reads next to it say that it is."""
     rows = await connection.execute(
         """
-        select r.id, s.name as site, r.agent, r.target, r.make, r.model, r.serial, r.mac,
-            r.hostname, r.address, r.asset_tag, r.location
-        from unnest(%s::bigint[], %s::uuid[]) as wanted (site_id, id)
-        join read r on r.site_id = wanted.site_id and r.id = wanted.id
-        join site s on s.id = r.site_id
+        with wanted as (
+            select * from unnest(%s::bigint[], %s::uuid[]) as wanted (site_id, id)
+        ), of_read as (
+            select w.id, r.site_id, r.agent, r.target, r.make, r.model, r.serial, r.mac,
+                r.hostname, r.address, r.asset_tag, r.location
+            from wanted w join read r on r.site_id = w.site_id and r.id = w.id
+        ), of_entry as (
+            select h.id, h.site_id, 'hub' as agent, 'entered' as target, near.make, near.model,
+                near.serial, near.mac, near.hostname, near.address, near.asset_tag, near.location
+            from wanted w join entered_meter h on h.site_id = w.site_id and h.id = w.id
+            left join lateral (
+                select r.* from evidence e
+                join evidence other on other.device_id = e.device_id
+                join read r on r.site_id = other.site_id and r.id = other.read_id
+                where e.site_id = h.site_id and e.read_id = h.id
+                order by abs(extract(epoch from r.taken_at - h.read_at)), r.id limit 1
+            ) near on true
+        )
+        select o.*, s.name as site from (table of_read union all table of_entry) o
+        join site s on s.id = o.site_id
         """,
         ([read.site_id for read in reads], [read.id for read in reads]),
     )
@@ -363,6 +380,7 @@ def _read(row: Mapping[str, Any]) -> StoredRead:
         no_meters_because=row["no_meters_because"],
         sources_id=row["sources_id"],
         corrected_at=row["corrected_at"],
+        entered_by=row["entered_by"],
     )
 
 
