@@ -8,8 +8,7 @@ from pathlib import Path
 
 from services.solo.simulator import SimulatedAgent
 from shared.messages import MeterRead, RoundFinished
-from tests.network.lab import SEGMENTS, lab
-from tests.network.test_chosen_segments import only, walk
+from tests.network.lab import SEGMENTS, lab, only, walk
 
 MODELS = (
     *("kyocera-colour-mfp", "mono-laser", "sparse-v1", "hp-colour-mfp"),
@@ -32,19 +31,12 @@ async def test_a_segment_with_twelve_devices_costs_60_kb_with_its_second_pass(
         packets = [
             one for one in site.captures["box"].packets() if one.protocol == socket.IPPROTO_UDP
         ]
-        site.captures["router"].packets()
-        arps = site.captures["router"].arps
 
     [finished] = only(RoundFinished, told)
     reads = only(MeterRead, told)
     read_bytes = sum(one.bytes for one in reads)
     segment = ip_network(SEGMENTS["b"])
     captured = [one for one in packets if one.source in segment or one.destination in segment]
-    print(
-        f"search {finished.packets} packets {finished.bytes} bytes, reads {read_bytes} bytes,"
-        f" upload {sum(len(one.to_json()) for one in told)} bytes of messages,"
-        f" ARP on the last hop {arps} frames, {finished.finished_at - finished.started_at}"
-    )
     assert len(reads) == len(PRINTERS)
     assert finished.bytes + read_bytes == sum(one.octets for one in captured)
     assert finished.bytes <= MOST_BYTES
