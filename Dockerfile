@@ -1,9 +1,11 @@
 # One image a service: docker build --build-arg SERVICE=poller -t pagetally/poller .
+# LOCK=spooler makes discovery one that can ask Windows Spoolers.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS libraries
 ARG SERVICE
-COPY requirements-${SERVICE}.lock /requirements.lock
+ARG LOCK=${SERVICE}
+COPY requirements-${LOCK}.lock /requirements.lock
 RUN python3 -m venv /venv && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r /requirements.lock
 
 FROM ${BASE}

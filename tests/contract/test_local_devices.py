@@ -241,3 +241,11 @@ async def test_without_an_account_nothing_is_asked(
 
 def test_winspool_is_for_windows_alone() -> None:
     assert "on Windows alone" in why_not(listed("localhost", protocol="winspool"))
+
+
+def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "services.discovery.local_devices.remote_spooler.find_spec", lambda name: None
+    )
+
+    assert "-r requirements-spooler.lock" in why_not(listed("127.63.0.1"))

@@ -50,7 +50,7 @@ invalid users = {denied}
 path = {folder}
 printable = yes
 """
-# Samba gives a port to a queue by RpcSetPrinter alone: level 2, MS-RPRN 3.1.4.2.5
+# Samba gives a port to a queue by RpcSetPrinter alone
 _SET_PORTS = """
 import sys
 from samba.credentials import Credentials

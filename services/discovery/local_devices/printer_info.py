@@ -16,11 +16,11 @@ MAX_ENTRIES = 1_000
 _LONGEST = 1_024  # characters of a text
 
 # places of the fields among the texts and then among the numbers of each structure
-_PRINTER_TEXTS = 13  # MS-RPRN 2.2.1.10.3
+_PRINTER_TEXTS = 13  # MS-RPRN 2.2.2.9.3
 _PRINTER_NUMBERS = 8
 _PRINTER_NAME, _PORT_NAME, _DRIVER_NAME, _COMMENT, _LOCATION = 1, 3, 4, 5, 6
 _ATTRIBUTES, _STATUS = 0, 5
-_PORT_TEXTS = 3  # MS-RPRN 2.2.1.9.2
+_PORT_TEXTS = 3  # MS-RPRN 2.2.2.8.2
 _PORT_NUMBERS = 2
 
 
@@ -47,7 +47,7 @@ class Printer(NamedTuple):
     comment: str | None
     location: str | None
     attributes: int  # PRINTER_ATTRIBUTE_…, MS-RPRN 2.2.3.12
-    status: int  # PRINTER_STATUS_…, the same
+    status: int  # PRINTER_STATUS_…, in the same section
 
 
 class PortOfSpooler(NamedTuple):

@@ -35,7 +35,10 @@ async def spooler_queues(
 ) -> list[Queue]:
     """Args: account: of version "windows". Raises: SpoolerError."""
     if find_spec("impacket") is None:
-        raise SpoolerError("cannot be asked by MS-RPRN: the extra `spooler` is not installed here")
+        raise SpoolerError(
+            "is asked by MS-RPRN, and what speaks that is not installed here; "
+            "pip install --no-deps --require-hashes -r requirements-spooler.lock"
+        )
     assert account.user and account.password
     asked = {
         "address": address,

@@ -89,7 +89,7 @@ class Refusal(Exception):  # noqa: N818  (an answer, and no error)
 
 
 class RpcEnumPorts(NDRCALL):  # type: ignore[misc]
-    """MS-RPRN 3.1.4.3.2, which impacket does not have."""
+    """MS-RPRN 3.1.4.6.1, which impacket does not have."""
 
     opnum = 35
     structure = (
