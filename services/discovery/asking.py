@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.discovery.broadcast import attached
 from services.discovery.closing import Asked
 from services.discovery.find import findings
 from services.discovery.identify import Makers
@@ -113,6 +114,7 @@ class Asking:
             ceiling=self._ceiling,
             credentials=self._credentials,
             limits=self._means.manner.limits,
+            attached=attached(),
         )
 
     def _sweep_of(self, plan: Plan) -> Sweep:
@@ -190,8 +192,7 @@ class Asking:
             await self._answered(row, orders)
 
     async def _answered(self, row: AnswerRow, orders: Orders) -> None:
-        self._roster.add_answer(self._round.id, row)
-        if row.outcome == "printing":
+        if self._roster.add_answer(self._round.id, row) and row.outcome == "printing":
             await orders.give(row)
 
     @asynccontextmanager

@@ -144,9 +144,9 @@ class Roster(RosterFile):
         )
         return packets, octets
 
-    def add_answer(self, round_id: UUID, row: AnswerRow) -> None:
-        """The first answer of a target counts."""
-        self._write(ADD_ANSWER, *answer_values(row), str(round_id))
+    def add_answer(self, round_id: UUID, row: AnswerRow) -> bool:
+        """Whether it is the first of its target; only that counts."""
+        return self._write(ADD_ANSWER, *answer_values(row), str(round_id)) > 0
 
     def answers(self, round_id: UUID) -> list[AnswerRow]:
         return [answer_row(values) for values in self._all(ANSWERS, str(round_id))]

@@ -72,9 +72,10 @@ class RosterFile:
         except sqlite3.Error as error:  # a full disk, most often
             raise RosterError(f"{self._path}: cannot be written: {error}") from error
 
-    def _write(self, statement: str, *values: str | int | None) -> None:
+    def _write(self, statement: str, *values: str | int | None) -> int:
+        """How many rows it wrote."""
         with self._transaction():
-            self._db.execute(statement, values)
+            return self._db.execute(statement, values).rowcount
 
     def _all(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
         try:

@@ -22,6 +22,7 @@ from services.discovery.plan import Limits, Wish
 from services.discovery.roster import Roster, RosterError, Round
 from services.discovery.roster_rows import AnswerRow
 from services.discovery.rounds import Rounds
+from services.discovery.spooled import ListAttached
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.bus.port import BusDownError
 from shared.ceiling import Ceiling
@@ -74,8 +75,11 @@ class Site:
         self.file = folder / "roster.sqlite"
         self.roster = Roster(self.file)
         self.rate = 0.0
+        self.limits = Limits()
         self.now: Callable[[], datetime] = lambda: NOW
         self.quiet_hours: tuple[QuietHours, ...] = ()
+        self.neighbours: dict[str, str] = {}  # address to MAC address
+        self.list_attached: ListAttached | None = None
 
     def restart(self) -> None:
         self.roster.close()
@@ -92,7 +96,7 @@ class Site:
                 agent="agent",
                 rate=self.rate,
                 timeout_s=0.15,
-                limits=Limits(),
+                limits=self.limits,
                 read_margin_s=60,
                 orders_at_once=200,
             ),
@@ -105,6 +109,8 @@ class Site:
             makers=load_makers(),
             resolve=resolve,
             now=self.now,
+            neighbours=lambda: self.neighbours,
+            list_attached=self.list_attached,
         )
 
     def begin(self, kind: Any = "search", deadline_s: float = 60, **wish: Any) -> Round:
