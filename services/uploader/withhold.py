@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from shared.message import Message
+from shared.message import Message, Part
 from shared.messages import (
+    DeviceEvent,
     DeviceIdentity,
     IppTarget,
     MeterRead,
+    NoCredential,
     NotReached,
     Order,
     ReadFailed,
@@ -38,8 +40,12 @@ _ROWS: Mapping[str, tuple[str, ...]] = {
 _ATTRIBUTES: Mapping[str, tuple[str, ...]] = {  # of IPP
     "serial": ("printer-serial-number", "printer-device-id"),
 }
-M = TypeVar("M", bound=Message)
-Named = TypeVar("Named", Order, SilentDevice)
+_OF_EVENTS: Mapping[str, tuple[str, ...]] = {
+    "serial": ("serial", "serial_before"),
+    "mac": ("mac",),
+}
+P = TypeVar("P", bound=Part)
+Named = TypeVar("Named", Order, SilentDevice, NoCredential, DeviceEvent)
 
 
 def unknown_fields(withheld: Iterable[str]) -> list[str]:
@@ -58,6 +64,8 @@ def withhold(message: Message, withheld: frozenset[str], salt: str) -> Message:
         return message
     if isinstance(message, MeterRead):
         message = _read(message, withheld)
+    if isinstance(message, RoundFinished):
+        message = _without_traits(message, withheld)
     if "address" not in withheld:
         return message
     if isinstance(message, MeterRead | ReadFailed):
@@ -66,6 +74,14 @@ def withhold(message: Message, withheld: frozenset[str], salt: str) -> Message:
     if isinstance(message, RoundFinished):
         return _round(message, salt)
     return message
+
+
+def _without_traits(finished: RoundFinished, withheld: frozenset[str]) -> RoundFinished:
+    """The round without what tells its devices, where that does not leave the site."""
+    hidden = {name: None for field in withheld for name in _OF_EVENTS.get(field, ())}
+    return finished.model_copy(
+        update={"events": [each.model_copy(update=hidden) for each in finished.events]}
+    )
 
 
 def _round(finished: RoundFinished, salt: str) -> RoundFinished:
@@ -82,6 +98,15 @@ def _round(finished: RoundFinished, salt: str) -> RoundFinished:
                     reason=each.reason.replace(each.target, _HIDDEN)[:_LONGEST],
                 )
                 for each in finished.not_reached
+            ],
+            "no_credential": [
+                _struck(worded(each), _places(each.target)) for each in finished.no_credential
+            ],
+            "events": [
+                worded(each).model_copy(
+                    update={"before": _word(each.before, salt) if each.before else None}
+                )
+                for each in finished.events
             ],
         }
     )
@@ -116,7 +141,7 @@ def _spellings(value: str) -> tuple[str, ...]:
     return (value, value.encode().hex(), value.replace(":", "").lower())
 
 
-def _struck(message: M, places: Iterable[str]) -> M:
+def _struck(message: P, places: Iterable[str]) -> P:
     """The message with where its target is struck from the texts that are made for people."""
 
     def strike(text: str) -> str:
@@ -127,8 +152,12 @@ def _struck(message: M, places: Iterable[str]) -> M:
     fields: dict[str, Any] = {}
     if isinstance(message, ReadFailed):
         fields = {"reason": strike(message.reason), "tried": [strike(t) for t in message.tried]}
-    elif isinstance(message, MeterRead) and message.no_meters_because:
-        fields = {"no_meters_because": strike(message.no_meters_because)}
+    elif isinstance(message, NoCredential):
+        fields = {"reason": strike(message.reason)}
+    elif isinstance(message, MeterRead):
+        fields = {"notes": [strike(note) for note in message.notes]}
+        if message.no_meters_because:
+            fields["no_meters_because"] = strike(message.no_meters_because)
     return message.model_copy(update=fields)
 
 

@@ -6,9 +6,11 @@ from services.uploader.withhold import unknown_fields, withhold
 from shared.decode import decode
 from shared.message import Message
 from shared.messages import (
+    DeviceEvent,
     DeviceIdentity,
     IppTarget,
     MeterRead,
+    NoCredential,
     NotReached,
     Order,
     ReadFailed,
@@ -17,6 +19,8 @@ from shared.messages import (
     SegmentsListed,
     SilentDevice,
     SnmpTarget,
+    SpooledQueue,
+    SpooledTarget,
     WithheldTarget,
     order_id,
 )
@@ -45,6 +49,23 @@ def round_finished() -> RoundFinished:
         orders=[Order(order=order_id(ROUND, target), target=target)],
         silent=[SilentDevice(target=SnmpTarget(snmp="10.0.0.8"))],
         not_reached=[NotReached(target="10.0.0.9", reason="10.0.0.9: no route")],
+        no_credential=[
+            NoCredential(
+                target=SnmpTarget(snmp="10.0.0.6"),
+                tried=["office"],
+                reason="10.0.0.6: no such user",
+            )
+        ],
+        events=[
+            DeviceEvent(
+                kind="moved",
+                target=target,
+                before=SnmpTarget(snmp="10.0.0.5"),
+                serial="VB0001",
+                serial_before="VB0000",
+                mac="00:17:c8:01:02:03",
+            )
+        ],
         asked=3,
         answered=1,
         packets=4,
@@ -138,6 +159,31 @@ def test_a_withheld_address_leaves_no_trace_in_a_round() -> None:
     assert "10.0.0." not in finished.to_json().decode()
     assert isinstance(finished, RoundFinished)
     assert finished.orders[0].order == round_finished().orders[0].order
+    assert finished.events[0].target == finished.orders[0].target
+    assert finished.no_credential[0].reason == "(withheld): no such user"
+
+
+@pytest.mark.parametrize(("field", "trace"), [("serial", "VB000"), ("mac", "00:17:c8")])
+def test_a_withheld_field_leaves_no_trace_in_a_round_s_events(field: str, trace: str) -> None:
+    assert trace in round_finished().to_json().decode()
+    assert trace not in without(round_finished(), field).to_json().decode()
+
+
+def test_the_computer_that_a_device_is_attached_to_is_an_address_too() -> None:
+    read = meter_read().model_copy(
+        update={
+            "target": SpooledTarget(
+                spooled=SpooledQueue(host="pc7", queue="label", port_name="USB001", kind="usb")
+            ),
+            "notes": ["pc7 says nothing of its counters"],
+            "device": DeviceIdentity(make="Zebra"),
+        }
+    )
+
+    body = without(read, "address").to_json().decode()
+
+    assert "pc7" not in body
+    assert "USB001" not in body
 
 
 def test_a_target_keeps_its_word_and_another_site_has_another() -> None:
