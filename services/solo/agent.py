@@ -32,6 +32,7 @@ async def running_agent(
     credentials: Sequence[str] = (),
     agent: str = "agent",
     health_port: int | None = None,
+    contact_s: float | None = None,
     **discovery: object,
 ) -> AsyncIterator[Agenda]:
     """The agent while the block runs; it begins no round by itself: that is `Agenda.run`.
@@ -40,6 +41,7 @@ async def running_agent(
         targets: typed at the site, searched and read with `credentials`.
         agent: the name that its messages carry.
         health_port: of /healthz, /readyz and /metrics on loopback; None: not served.
+        contact_s: between two contacts with the hub; None: as usual.
         discovery: further settings of discovery, by name.
 
     Raises: what the three services raise where a setting or a file is wrong.
@@ -57,6 +59,7 @@ async def running_agent(
         ca_file=ca_file,
         spool_file=places.agent / "spool.sqlite",
         ceiling_file=files["ceiling_file"],
+        **({"contact_s": contact_s} if contact_s else {}),
     )
     finder = settings_or_exit(
         DiscoverySettings,

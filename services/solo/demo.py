@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo
 
 from services.discovery.agenda import Agenda
 from services.ingest.recipients import add_recipient
-from services.ingest.sites import AdminError
+from services.ingest.sites import AdminError, Site
 from services.reporter.deliver import deliver
 from services.reporter.make import make_report
 from services.reporter.period import Period
 from services.solo.agent import running_agent
 from services.solo.faults import told
 from services.solo.fleet import NETWORK, PORT, Fleet
+from services.solo.gateway import ADDRESS, BRANCH
 from services.solo.hub import Hub, own_site, running_hub
 from services.solo.places import Places
 from services.solo.simulator import simulate
@@ -32,9 +33,11 @@ from shared.settings import state_folder
 from shared.store.deliveries import list_reports, workbook_of
 from shared.store.reports import Customer, customer_named
 from shared.store.rounds import round_at_hub
+from shared.store.scope import newest_scope, scope_in_force, set_scope
 
 CUSTOMER, SITE, RECIPIENT = "Demo Customer", "demo-office", "billing@example.com"
-_ARRIVAL_S = 60.0  # for a round and its reads to be at the hub
+_ARRIVAL_S = 60.0  # for a round and its reads to be at the hub, or its scope at the site
+_CONTACT_S = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,28 +57,33 @@ async def demo(places: Places, *, once: bool, every_s: float) -> None:
     places.make()
     fleet = Fleet(places.state)
     stopping = stop_on_signals()
-    ceiling = Ceiling(networks=(ip_network(NETWORK),), ports=frozenset({PORT}), pace=1000.0)
+    networks = tuple(map(ip_network, (NETWORK, BRANCH)))
+    ceiling = Ceiling(networks=networks, ports=frozenset({PORT}), pace=1000.0)
     async with (
         simulate(fleet.agents()),
         running_hub(places, host="127.0.0.1", port=0, console_port=0, names=()) as hub,
     ):
-        customer = await _customer(hub, places)
+        site = await own_site(hub.store, places, CUSTOMER, SITE)
+        customer = await _customer(hub)
+        await _first_scope(hub, site)
         async with running_agent(
             places,
             hub_url=hub.url,
             key_file=places.site_key,
             ca_file=hub.ca.ca_cert,
             ceiling=ceiling,
-            targets=[NETWORK],
-            credentials=["public"],
+            contact_s=_CONTACT_S,
+            gateway=f"{ADDRESS}:{PORT}",
             port=PORT,
             rate=1000.0,
             timeout_s=0.5,
         ) as agenda:
             _say(f"Simulated devices answer on {NETWORK}, UDP port {PORT}.")
             _say(f"Devices and rounds: {hub.console_url}")
+            _say(f"What is searched:   {hub.console_url}network?site={SITE}")
             while not stopping.is_set():
                 fleet.advance()
+                await _scope_taken(agenda, hub, site)
                 await _round(agenda, hub, customer, places)
                 if once or stopping.is_set():
                     return
@@ -127,8 +135,26 @@ async def _report(hub: Hub, customer: Customer, places: Places, round_id: UUID) 
     _say(f"        workbook: {places.reports / name}")
 
 
-async def _customer(hub: Hub, places: Places) -> Customer:
-    await own_site(hub.store, places, CUSTOMER, SITE)
+async def _first_scope(hub: Hub, site: Site) -> None:
+    """The fleet's segment is chosen, until somebody chooses otherwise."""
+    credentials = [{"range": one, "credentials": ["public"]} for one in (NETWORK, BRANCH)]
+    chosen = {"segments": [NETWORK], "credentials": credentials}
+    async with hub.store.transaction() as connection:
+        newest = await newest_scope(connection, site.id)
+    if newest is None:
+        await set_scope(hub.store, site.id, chosen, author="demo", now=utc_now())
+
+
+async def _scope_taken(agenda: Agenda, hub: Hub, site: Site) -> None:
+    """What was chosen at the hub by now is what the next round goes by."""
+    async with hub.store.transaction() as connection:
+        scope = await scope_in_force(connection, site.id)
+    async with asyncio.timeout(_ARRIVAL_S):
+        while agenda.scope_version < scope.version:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def _customer(hub: Hub) -> Customer:
     with suppress(AdminError):  # it is there already
         await add_recipient(hub.store, CUSTOMER, RECIPIENT)
     async with hub.store.transaction() as connection:

@@ -14,11 +14,12 @@ from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from services.solo import gateway
 from services.solo.simulator import SimulatedAgent
 from shared.snmp.port import Value
 
 FIRST_ADDRESS = IPv4Address("127.20.0.1")
-NETWORK = "127.20.0.0/27"
+NETWORK = gateway.OFFICE
 PORT = 16161
 
 SYSTEM = "1.3.6.1.2.1.1"
@@ -233,7 +234,7 @@ class Fleet:
         self._save()
 
     def agents(self) -> Mapping[tuple[str, int], SimulatedAgent]:
-        """(address, port) -> agent: the printers, then a silent device and a network switch."""
+        """(address, port) -> agent: the printers, a silent device, a switch and the gateway."""
         agents = [
             SimulatedAgent(printer.rows(position), v1_only=printer.v1_only)
             for position, printer in enumerate(self.printers, start=1)
@@ -247,10 +248,11 @@ class Fleet:
                 f"{SYSTEM}.5.0": ("OctetString", b"switch-1"),
             }
         )
-        return {
+        by_address = {
             (str(FIRST_ADDRESS + number), PORT): agent
             for number, agent in enumerate([*agents, silent, switch])
         }
+        return by_address | {(gateway.ADDRESS, PORT): gateway.gateway()}
 
     def advance(self) -> None:
         """Let every printer work for a while, and keep the counts."""

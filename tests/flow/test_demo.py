@@ -94,6 +94,11 @@ def truth(folder: Path) -> dict[str, int]:
     return {serial: device["meters"]["total"] for serial, device in kept.items()}
 
 
+def fetched(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
 def path_said(said: str, before: str) -> Path:
     found = re.search(rf"{before}(/\S+)", said)
     assert found, said
@@ -130,6 +135,7 @@ def test_one_round_leaves_a_workbook_and_a_mail_with_the_devices_totals_and_a_se
     assert f"Read    {len(printed)} devices, 0 failed." in said
     assert f"Stored  {len(printed)} of {len(printed)} outcomes, each once." in said
     assert re.search(r"Devices and rounds: http://127\.0\.0\.1:\d+/", said)
+    assert "30 addresses asked" in said
     assert "no mail server is set" in said
     workbook = path_said(said, "workbook: ").read_bytes()
     recipient, attached = attached_to(path_said(said, "written to "))
@@ -155,8 +161,8 @@ def test_it_shows_the_devices_while_it_runs_and_leaves_nothing_running(folder: P
         said = said_until("Next round in", running)
         found = re.search(r"Devices and rounds: (http://127\.0\.0\.1:\d+/)", said)
         assert found, said
-        with urllib.request.urlopen(found[1], timeout=10) as answer:
-            page = answer.read().decode()
+        page = fetched(found[1])
+        network = fetched(f"{found[1]}network?site=demo-office")
         started = descendants_of(running.pid)
         running.send_signal(signal.SIGTERM)
         begun = time.monotonic()
@@ -170,5 +176,11 @@ def test_it_shows_the_devices_while_it_runs_and_leaves_nothing_running(folder: P
         assert serial in page
         assert f"{total:,}" in page
     assert f"{len(printed)} found = {len(printed)} read + 0 failed" in page
+    assert "Chosen: 1 of" in network
+    assert re.search(r"checked> <b><bdi>127\.20\.0\.0/27</bdi>", network)
+    assert network.count("60 datagrams to 30 addresses, 6,210 B") == 3  # two segments, and the sum
+    assert re.search(r">127\.20\.1\.0/27</bdi>", network)
+    [refused] = re.findall(r">10\.99\.0\.0/24</bdi></b></label>\s*<span[^>]*>([^<]*)", network)
+    assert refused == "refused by the site: "
     assert started  # PostgreSQL
     assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
