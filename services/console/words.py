@@ -65,7 +65,7 @@ def size(count: int) -> str:
 def sent(preview: Preview) -> str:
     """What a search would send, in words."""
     if not preview.datagrams:
-        return "nothing"
+        return "nothing: no credential is set for it, or all of it is excluded"
     names = ", ".join(preview.credentials) or "none"
     return (
         f"at most {preview.datagrams:,} datagrams to {preview.addresses:,} addresses,"

@@ -134,8 +134,9 @@ async def test_it_shows_each_segment_with_its_source_size_devices_choice_and_pre
     assert f"{BRANCH} gateway 10.20.0.1: inetCidrRouteTable , through 10.20.0.2" in page.text
     assert f"{SERVERS} refused by the site: this site's ceiling does not allow it" in page.text
     assert "10.50.0.5-10.50.0.9 not listed by the site" in page.text
-    assert "2 segments are chosen" in page.text
-    assert "what the site has not said for 1 of them" in page.text
+    assert "Chosen: 2 of 4." in page.text
+    assert "credentials: public, branch; for 1 of them the site has not said what." in page.text
+    assert "nothing: no credential is set for it" in page.text
     assert "note the gateway did not answer; try DISCOVERY_GATEWAY" in page.text
     assert "Scope 1 was set by ann , 2026-11-01 07:00 CET." in page.text
     assert "listed its segments 2026-10-31 09:00 CET, under scope 1." in page.text
