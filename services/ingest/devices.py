@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from services.ingest.boards import Holder, Macs
 from services.ingest.identity import (
     KnownDevice,
     Placing,
     Sighting,
     device_key,
+    holder,
     owned,
     place,
     without_serial,
 )
 from services.ingest.sites import Site
+from services.ingest.stay_rows import make_stays, note_stays
+from services.ingest.waiting import let_go
 from shared.identity import usable_mac
 from shared.messages import MeterRead
 from shared.store.postgres import Connection, copy_rows
@@ -25,15 +29,15 @@ _KNOWN = """
     from device d left join assignment a on a.device_id = d.id and a.to_at = 'infinity'
     where d.customer_id = %s and d.key = any(%s)
 """
-_OWNERS = "select mac, key, model from device where customer_id = %s and mac = any(%s) order by id"
-_SHOWN = """
-    update device d set mac = came.mac, model = came.model
-    from unnest(%s::text[], %s::text[], %s::text[]) as came (key, mac, model)
-    where d.customer_id = %s and d.key = came.key
-        and (d.mac, d.model) is distinct from (came.mac, came.model)
+_HOLDERS = """
+    select s.value as mac, d.key, s.site_id, s.model, s.first_at, s.last_at, s.first_round,
+        s.last_round
+    from device_stay_seen s join device d on d.id = s.device_id
+    where s.site_id in (select id from site where customer_id = %s) and s.kind = 'mac'
+        and s.value = any(%s) and d.key like 'serial %%'
 """
 _PLACED_BEFORE = """
-    select r.id, r.round_id, r.target, r.mac, r.model, d.key
+    select r.id, r.round_id, r.target, r.mac, r.model, r.taken_at, d.key
     from read r
     join evidence e on e.site_id = r.site_id and e.read_id = r.id
     join device d on d.id = e.device_id
@@ -49,92 +53,120 @@ _NEW_DEVICES = """
     )
     select id, key from made
 """
+_HOLD = """
+    update device d set held_because = %s, held_as = %s, held_at = %s,
+        instead_of = (select o.id from device o where o.customer_id = d.customer_id and o.key = %s)
+    where d.customer_id = %s and d.key = %s
+"""
 
 
 async def note_devices(connection: Connection, site: Site, reads: Sequence[MeterRead]) -> None:
     """Write the evidence of reads that have none. The caller holds the customer's lock."""
     if not reads:
         return
-    sightings = await _sightings(connection, site, reads)
-    keys = list({sighting.key for sighting in sightings if sighting.key})
-    cursor = await connection.execute(_KNOWN, (site.customer_id, keys))
+    sightings = [_sighting(site, read) for read in reads]
+    await let_go(connection, site, sightings)
+    keys = {sighting.key for sighting in sightings if sighting.key}
+    cursor = await connection.execute(_KNOWN, (site.customer_id, list(keys)))
     found = await cursor.fetchall()
     ids: dict[str, int] = {row["key"]: row["id"] for row in found}
     known = {row["key"]: KnownDevice(row["site_id"], row["held_because"]) for row in found}
-    rounds = list({sighting.round_id for sighting in sightings})
+    holders = await _holders(connection, site, sightings, known)
+    sightings = _told_by_owner(site, sightings, holders)
+    beside = {each.key for _, each in holders if each.site_id == site.id}
+    before = await _placed_before(connection, site, sightings, keys | beside)
+    placing = place(site.id, sightings, known, before, Macs(holders))
+    ids |= await _note_first_reads(connection, site, sightings, ids)
     own = [sighting.read_id for sighting in sightings]
-    cursor = await connection.execute(_PLACED_BEFORE, (site.id, rounds, keys, own))
-    before = [
-        Sighting(
-            row["id"],
-            row["round_id"],
-            row["target"],
-            usable_mac(row["mac"]),
-            row["model"],
-            row["key"],
-        )
-        for row in await cursor.fetchall()
-    ]
-    placing = place(site.id, sightings, known, before)
-    first_at = _first_reads(sightings, reads)
-    new = {key: at for key, at in first_at.items() if key not in ids}
-    if new:
-        cursor = await connection.execute(
-            _NEW_DEVICES, (site.customer_id, list(new), list(new.values()), site.id)
-        )
-        ids.update({row["key"]: row["id"] for row in await cursor.fetchall()})
-    # late messages are ordinary: a device may turn out to be known for longer
-    await connection.execute(
-        "update device d set first_read_at = came.at"
-        " from unnest(%s::text[], %s::timestamptz[]) as came (key, at)"
-        " where d.customer_id = %s and d.key = came.key and came.at < d.first_read_at",
-        (list(first_at), list(first_at.values()), site.customer_id),
-    )
-    shown = {it.key: it for it in sightings if it.key and it.mac and not without_serial(it)}
-    await connection.execute(
-        _SHOWN,
-        (
-            *([*shown], [it.mac for it in shown.values()], [it.model for it in shown.values()]),
-            site.customer_id,
-        ),
-    )
     await copy_rows(
         connection,
         "evidence",
         "site_id, read_id, device_id, held_because",
         (_evidence(site.id, read_id, placing, ids) for read_id in own),
     )
-    await _quarantine(connection, site, placing, set(own))
-
-
-async def _sightings(
-    connection: Connection, site: Site, reads: Sequence[MeterRead]
-) -> list[Sighting]:
-    sightings = [_sighting(site, read) for read in reads]
-    macs = {it.mac for it in sightings if it.mac and without_serial(it)}
-    if not macs:
-        return sightings
-    cursor = await connection.execute(_OWNERS, (site.customer_id, list(macs)))
-    owners = {row["mac"]: (row["key"], row["model"]) for row in await cursor.fetchall()}
-    for it in sightings:
-        if it.key and it.mac and not without_serial(it):
-            owners[it.mac] = it.key, it.model
-    return [owned(sighting, owners) for sighting in sightings]
+    await _quarantine(connection, site, placing, set(own), ids)
+    placed = [(placing.device_keys.get(it.read_id), it) for it in sightings]
+    await note_stays(connection, site, [(ids[key], it) for key, it in placed if key])
 
 
 def _sighting(site: Site, read: MeterRead) -> Sighting:
-    key, held_because = device_key(site.name, read.device)
-    mac = usable_mac(read.device.mac)
-    model = read.device.model
-    return Sighting(read.id, read.round, read.target.key, mac, model, key, held_because)
+    key, held_because = device_key(site.name, read.device, read.target)
+    return Sighting(
+        *(read.id, read.round, read.target.key, usable_mac(read.device.mac), read.device.model),
+        *(key, read.taken_at, held_because),
+    )
 
 
-def _first_reads(sightings: Sequence[Sighting], reads: Sequence[MeterRead]) -> dict[str, datetime]:
+async def _holders(
+    connection: Connection,
+    site: Site,
+    sightings: Iterable[Sighting],
+    known: Collection[str],
+) -> list[tuple[str, Holder]]:
+    """Who had the MAC addresses of devices that are new, or lack their serial number."""
+    macs = {it.mac for it in sightings if it.mac and (without_serial(it) or it.key not in known)}
+    if not macs:
+        return []
+    cursor = await connection.execute(_HOLDERS, (site.customer_id, list(macs)))
+    return [
+        (
+            row["mac"],
+            Holder(
+                *(row["key"], row["site_id"], row["model"], row["first_at"], row["last_at"]),
+                frozenset({row["first_round"], row["last_round"]}),
+            ),
+        )
+        for row in await cursor.fetchall()
+    ]
+
+
+def _told_by_owner(
+    site: Site, sightings: Sequence[Sighting], holders: Iterable[tuple[str, Holder]]
+) -> list[Sighting]:
+    macs = Macs(holders)
+    for it in sightings:
+        if shown := holder(site.id, it):
+            macs.note(it.mac or "", shown)
+    return [owned(it, macs.owner(it.mac)) for it in sightings]
+
+
+async def _placed_before(
+    connection: Connection, site: Site, sightings: Sequence[Sighting], keys: Iterable[str]
+) -> list[Sighting]:
+    rounds = list({sighting.round_id for sighting in sightings})
+    own = [sighting.read_id for sighting in sightings]
+    cursor = await connection.execute(_PLACED_BEFORE, (site.id, rounds, list(keys), own))
+    return [
+        Sighting(
+            *(row["id"], row["round_id"], row["target"], usable_mac(row["mac"]), row["model"]),
+            *(row["key"], row["taken_at"]),
+        )
+        for row in await cursor.fetchall()
+    ]
+
+
+async def _note_first_reads(
+    connection: Connection, site: Site, sightings: Iterable[Sighting], known: Collection[str]
+) -> dict[str, int]:
+    """Make the devices that are new, and give their ids by key; of the others note where they
+    turn out to be known for longer: late messages are ordinary."""
     first: dict[str, datetime] = {}
-    for sighting, read in zip(sightings, reads, strict=True):
-        if sighting.key:
-            first[sighting.key] = min(first.get(sighting.key, read.taken_at), read.taken_at)
-    return first
+    for it in sightings:
+        if it.key:
+            first[it.key] = min(first.get(it.key, it.taken_at), it.taken_at)
+    await connection.execute(
+        "update device d set first_read_at = came.at"
+        " from unnest(%s::text[], %s::timestamptz[]) as came (key, at)"
+        " where d.customer_id = %s and d.key = came.key and came.at < d.first_read_at",
+        (list(first), list(first.values()), site.customer_id),
+    )
+    new = {key: at for key, at in first.items() if key not in known}
+    if not new:
+        return {}
+    cursor = await connection.execute(
+        _NEW_DEVICES, (site.customer_id, list(new), list(new.values()), site.id)
+    )
+    return {row["key"]: row["id"] for row in await cursor.fetchall()}
 
 
 def _evidence(
@@ -144,15 +176,23 @@ def _evidence(
     return site_id, read_id, ids[key] if key else None, placing.held.get(read_id)
 
 
-async def _quarantine(connection: Connection, site: Site, placing: Placing, own: set[UUID]) -> None:
-    for key, reason in placing.quarantined.items():
+async def _quarantine(
+    connection: Connection, site: Site, placing: Placing, own: set[UUID], ids: dict[str, int]
+) -> None:
+    for key, hold in placing.quarantined.items():
         await connection.execute(
-            "update device set held_because = %s where customer_id = %s and key = %s",
-            (reason, site.customer_id, key),
+            _HOLD,
+            (
+                *(hold.because, hold.held_as, hold.at, hold.instead_of),
+                *(site.customer_id, key),
+            ),
         )
-    for read_id in placing.held.keys() - own:
+    earlier = placing.held.keys() - own
+    for read_id in earlier:
         await connection.execute(
             "update evidence set device_id = null, held_because = %s"
             " where site_id = %s and read_id = %s",
             (placing.held[read_id], site.id, read_id),
         )
+    if earlier:
+        await make_stays(connection, site, {ids[key] for key in placing.quarantined})

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
+from services.ingest.boards import Holder, Macs
 from shared.identity import MAX_LETTERS, usable_mac, usable_serial
-from shared.messages import DeviceIdentity
+from shared.messages import DeviceIdentity, ReportedTarget, SpooledTarget
+
+_LONGEST_QUEUE = 255
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,12 @@ class Sighting:
     mac: str | None
     model: str | None
     key: str | None
+    taken_at: datetime
     held_because: str | None = None
+
+    @property
+    def spooled(self) -> bool:
+        return self.target.startswith("spooled:")
 
 
 @dataclass(frozen=True)
@@ -29,19 +39,32 @@ class KnownDevice:
     held_because: str | None = None
 
 
+@dataclass(frozen=True)
+class Hold:
+    """Why all reads of a key wait for a person, since which one."""
+
+    held_as: Literal["twins", "another_site", "board_replaced"]
+    because: str
+    at: datetime
+    instead_of: str | None = None  # the key of the device whose board it may have
+
+
 @dataclass
 class Placing:
     """What to note: each read's device, or why it is held; and what that changes."""
 
     device_keys: dict[UUID, str] = field(default_factory=dict)
     held: dict[UUID, str] = field(default_factory=dict)  # may hold reads that were placed before
-    quarantined: dict[str, str] = field(default_factory=dict)  # key -> reason
+    quarantined: dict[str, Hold] = field(default_factory=dict)  # by key
 
 
-def device_key(site: str, device: DeviceIdentity) -> tuple[str | None, str | None]:
+def device_key(
+    site: str, device: DeviceIdentity, target: ReportedTarget
+) -> tuple[str | None, str | None]:
     """(key, None), or (None, why the read is held).
 
-    'serial MAKER SERIAL' within the customer; without a serial to rely on 'mac SITE aa:bb:…'.
+    'serial MAKER SERIAL' within the customer; without a serial to rely on 'mac SITE aa:bb:…';
+    without both, of a queue that a spooler named, 'spooled SITE HOST/QUEUE'.
     """
     serial, fault = usable_serial(device.serial)
     if serial:
@@ -50,6 +73,10 @@ def device_key(site: str, device: DeviceIdentity) -> tuple[str | None, str | Non
     mac = usable_mac(device.mac)
     if mac:
         return f"mac {site} {mac}", None
+    if isinstance(target, SpooledTarget):
+        queue = f"{target.spooled.host}/{target.spooled.queue}".lower()
+        if len(queue) <= _LONGEST_QUEUE:
+            return f"spooled {site} {queue}", None
     return None, f"{fault}, and no MAC address to go by"
 
 
@@ -57,19 +84,25 @@ def without_serial(sighting: Sighting) -> bool:
     return sighting.key is not None and sighting.key.startswith("mac ")
 
 
-def owned(sighting: Sighting, owners: Mapping[str, tuple[str, str | None]]) -> Sighting:
+def holder(site_id: int, sighting: Sighting) -> Holder | None:
+    """The device as one that has the MAC address; None where not both are told."""
+    if not sighting.mac or not sighting.key or not sighting.key.startswith("serial "):
+        return None
+    at = sighting.taken_at
+    return Holder(sighting.key, site_id, sighting.model, at, at, frozenset({sighting.round_id}))
+
+
+def owned(sighting: Sighting, owner: Holder | None) -> Sighting:
     """The sighting, held where it lacks the serial number of a device that has its MAC address.
 
     Some devices hide it while they start. As a device of its own, such a one would be billed
     twice. Printers of several models may share one print server, and its address.
-
-    Args:
-        owners: (key, model) of devices known by their serial number, by MAC address.
     """
-    owner = owners.get(sighting.mac or "") if without_serial(sighting) else None
-    if owner is None or (sighting.model and owner[1] and sighting.model != owner[1]):
+    if owner is None or not without_serial(sighting):
         return sighting
-    reason = f"it reports no serial number, and its MAC address is that of {_shown(owner[0])}"
+    if sighting.model and owner.model and sighting.model != owner.model:
+        return sighting
+    reason = f"it reports no serial number, and its MAC address is that of {_shown(owner.key)}"
     return replace(sighting, key=None, held_because=reason)
 
 
@@ -78,61 +111,100 @@ def place(
     sightings: Sequence[Sighting],
     known: Mapping[str, KnownDevice],
     placed_before: Iterable[Sighting],
+    macs: Macs,
 ) -> Placing:
     """Give each sighting its device, or hold it.
 
     Two live devices that show one serial are held both, and the key stays in quarantine until a
-    person decides: else each would now and then be billed with the other's meters.
+    person decides: else each would now and then be billed with the other's meters. So does a
+    serial that is new, on a board that was another device's: its meters may go on or begin anew.
 
     Args:
         known: the customer's devices by key.
         placed_before: reads of the same rounds that already have a device, with its key.
+        macs: who had the MAC addresses of these sightings before; is told who has them now.
     """
     placing = Placing()
     devices = dict(known)
     in_round: dict[tuple[str, UUID], list[Sighting]] = {}
+    rounds: dict[UUID, set[str]] = {}
     for earlier in placed_before:
-        if earlier.key is not None:
-            in_round.setdefault((earlier.key, earlier.round_id), []).append(earlier)
+        in_round.setdefault((earlier.key or "", earlier.round_id), []).append(earlier)
+        rounds.setdefault(earlier.round_id, set()).add(earlier.key or "")
+    for sighting in sightings:
+        rounds.setdefault(sighting.round_id, set()).add(sighting.key or "")
     for sighting in sightings:
         if sighting.key is None:
             placing.held[sighting.read_id] = sighting.held_because or "not known whose it is"
             continue
-        device = devices.setdefault(sighting.key, KnownDevice(site_id))
         twins = in_round.setdefault((sighting.key, sighting.round_id), [])
-        reason = device.held_because or _conflict(site_id, sighting, device, twins)
-        if reason is None:
-            placing.device_keys[sighting.read_id] = sighting.key
-            twins.append(sighting)
+        hold = _conflict(site_id, sighting, devices.get(sighting.key), twins)
+        if hold is None and sighting.key not in devices:
+            hold = _replaced(site_id, sighting, macs, rounds.values())
+        device = devices.setdefault(sighting.key, KnownDevice(site_id))
+        if hold:
+            _quarantine(placing, sighting.key, hold, twins)
+            device = devices[sighting.key] = KnownDevice(device.site_id, hold.because)
+        if device.held_because:
+            placing.held[sighting.read_id] = device.held_because
             continue
-        placing.held[sighting.read_id] = reason
-        if device.held_because is None:
-            devices[sighting.key] = KnownDevice(device.site_id, reason)
-            placing.quarantined[sighting.key] = reason
-            for twin in twins:
-                placing.device_keys.pop(twin.read_id, None)
-                placing.held[twin.read_id] = reason
+        placing.device_keys[sighting.read_id] = sighting.key
+        twins.append(sighting)
+        if shown := holder(site_id, sighting):
+            macs.note(sighting.mac or "", shown)
     return placing
 
 
+def _quarantine(placing: Placing, key: str, hold: Hold, twins: Iterable[Sighting]) -> None:
+    placing.quarantined[key] = hold
+    for twin in twins:
+        placing.device_keys.pop(twin.read_id, None)
+        placing.held[twin.read_id] = hold.because
+
+
 def _conflict(
-    site_id: int, sighting: Sighting, device: KnownDevice, twins: Iterable[Sighting]
-) -> str | None:
+    site_id: int, sighting: Sighting, device: KnownDevice | None, twins: Iterable[Sighting]
+) -> Hold | None:
+    """Why the key is in quarantine from now on."""
+    if device and device.held_because:
+        return None
     shown = _shown(sighting.key or "")
-    if device.site_id is not None and device.site_id != site_id:
-        return (
+    if device and device.site_id is not None and device.site_id != site_id:
+        because = (
             f"{shown} is assigned to another site of this customer:"
             " has the device moved, or do two devices show it?"
         )
+        return Hold("another_site", because, sighting.taken_at)
     for twin in twins:
-        # one device may answer at two addresses
+        # one device may answer at two addresses, and stand in the list of a computer besides
         same = sighting.mac is not None and sighting.mac == twin.mac
-        if twin.target != sighting.target and not (same and sighting.model == twin.model):
-            return (
+        if (
+            twin.target != sighting.target
+            and not (same and sighting.model == twin.model)
+            and not (sighting.spooled or twin.spooled)
+        ):
+            because = (
                 f"{shown} answered in one round as {twin.target}"
                 f" and as {sighting.target}: two devices show it"
             )
+            return Hold("twins", because, sighting.taken_at)
     return None
+
+
+def _replaced(
+    site_id: int, sighting: Sighting, macs: Macs, rounds: Iterable[Collection[str]]
+) -> Hold | None:
+    newcomer = holder(site_id, sighting)
+    before = newcomer and macs.left_by(sighting.mac or "", newcomer)
+    if not newcomer or not before:
+        return None
+    if any(newcomer.key in keys and before.key in keys for keys in rounds):
+        return None
+    because = (
+        f"{_shown(newcomer.key)} has the MAC address {sighting.mac} that {_shown(before.key)} had:"
+        " was its board replaced? The meters may go on or begin anew, so a person decides"
+    )
+    return Hold("board_replaced", because, sighting.taken_at, before.key)
 
 
 def _shown(key: str) -> str:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from shared.messages import MeterRead, ReadFailed, RoundFinished, SegmentsListed, usual_unit
+from shared.messages import (
+    MeterRead,
+    NoCredential,
+    ReadFailed,
+    RoundFinished,
+    SegmentsListed,
+    usual_unit,
+)
 from shared.store.corrections import Correction
 from shared.store.reports import sources_id
 
@@ -23,7 +30,9 @@ COLUMNS = {
     " max_capacity, unit, state",
     "read_failed": "site_id, id, order_id, round_id, target, failed_at, received_at, outcome,"
     " reason",
-    "round_name": "site_id, round_id, part, kind, position, target, order_id, note",
+    "round_name": "site_id, round_id, part, kind, position, target, order_id, note, silent_rounds",
+    "round_event": "site_id, round_id, part, position, at, kind, target, target_before, serial,"
+    " serial_before, mac",
 }
 
 
@@ -108,15 +117,34 @@ def _add_round(rows: TypedRows, site_id: int, done: RoundFinished) -> None:
             *(done.packets, done.bytes),
         ),
     )
-    names: list[tuple[str, str, UUID | None, str | None]] = [
-        *(("order", order.target.key, order.order, None) for order in done.orders),
+    names: list[tuple[str, str, UUID | None, str | None, int | None]] = [
+        *(("order", order.target.key, order.order, None, None) for order in done.orders),
         *(
-            ("silent", device.target.key, None, f"silent in {device.silent_rounds} rounds")
+            (
+                *("silent", device.target.key, None),
+                *(f"silent in {device.silent_rounds} rounds", device.silent_rounds),
+            )
             for device in done.silent
         ),
-        *(("not_reached", missed.target, None, missed.reason) for missed in done.not_reached),
+        *(("not_reached", missed.target, None, missed.reason, None) for missed in done.not_reached),
+        *(
+            ("no_credential", one.target.key, None, _and_tried(one), None)
+            for one in done.no_credential
+        ),
     ]
     rows.by_table["round_name"].extend(
-        (site_id, done.round, done.part, kind, position, target, order, note)
-        for position, (kind, target, order, note) in enumerate(names, start=1)
+        (site_id, done.round, done.part, kind, position, *named)
+        for position, (kind, *named) in enumerate(names, start=1)
     )
+    rows.by_table["round_event"].extend(
+        (
+            *(site_id, done.round, done.part, position, done.finished_at, event.kind),
+            *(event.target.key, event.before.key if event.before else None),
+            *(event.serial, event.serial_before, event.mac),
+        )
+        for position, event in enumerate(done.events, start=1)
+    )
+
+
+def _and_tried(one: NoCredential) -> str:
+    return f"{one.reason}; tried {', '.join(one.tried)}" if one.tried else one.reason

@@ -7,6 +7,7 @@ from services.ingest.devices import note_devices
 from services.ingest.ledger import lock_ledger
 from services.ingest.rows import COLUMNS, StoredMessage, TypedRows, typed_rows
 from services.ingest.sites import Site
+from services.ingest.stay_rows import make_all_stays
 from shared.decode import decode
 from shared.messages import MeterRead
 from shared.store.postgres import Connection, Store, copy_rows
@@ -24,6 +25,7 @@ _FORGET = (
     "delete from read where site_id = %s",
     "delete from read_failed where site_id = %s",
     "delete from round_name where site_id = %s",
+    "delete from round_event where site_id = %s",
     "delete from round where site_id = %s",
 )
 
@@ -66,6 +68,7 @@ async def rebuild(store: Store, site: Site) -> int:
                 ]
                 await note_devices(connection, site, unplaced)
         await put_again(connection, site)
+        await make_all_stays(connection, site)
     return count
 
 

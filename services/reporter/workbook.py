@@ -218,7 +218,7 @@ def _summary_lines(report: Report) -> Iterator[tuple[str, Value, str, str]]:
     yield "Rounds", rounds.rounds, f"{rounds.interrupted} of them were interrupted", ""
     answers = f"{rounds.read} read + {rounds.failed} failed"
     yield "Found in rounds", rounds.found, answers, ""
-    yield "Silent", rounds.silent, "known devices that did not answer in the last round", ""
+    yield "Silent", rounds.silent, "known devices that have not answered in the last rounds", ""
     yield (
         "Search traffic, packets",
         rounds.packets,

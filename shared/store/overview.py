@@ -26,7 +26,7 @@ class Shown:
 
 async def customers(connection: Connection, limit: int) -> Shown:
     """id, name, time_zone; by name."""
-    return await _shown(
+    return await shown_rows(
         connection,
         "select id, name, time_zone, count(*) over () as all_rows from customer"
         " order by name limit %(limit)s",
@@ -43,7 +43,7 @@ async def customer(connection: Connection, customer_id: int) -> dict[str, Any] |
 
 async def sites(connection: Connection, customer_id: int, limit: int) -> Shown:
     """name, last_read_at, last_contact_at; by name."""
-    return await _shown(
+    return await shown_rows(
         connection,
         """
         select s.name, count(*) over () as all_rows,
@@ -64,7 +64,7 @@ async def devices(
     Args:
         recent_from: most devices were read since; the others' last reads are looked up singly.
     """
-    return await _shown(
+    return await shown_rows(
         connection,
         """
         with shown as (
@@ -75,7 +75,7 @@ async def devices(
             from read r join evidence e on e.site_id = r.site_id and e.read_id = r.id
             where r.site_id in (select id from site where customer_id = %(customer)s)
                 and r.taken_at > %(recent)s and e.device_id is not null
-            order by e.device_id, r.taken_at desc, r.id
+            order by e.device_id, r.target like 'spooled:%%', r.taken_at desc, r.id
         ), last as (
             select * from recent
             union all
@@ -107,7 +107,7 @@ async def devices(
 async def rounds(connection: Connection, customer_id: int, limit: int) -> Shown:
     """The newest rounds: site, kind, started_at, finished_at, interrupted, asked, answered,
     packets, bytes, and found = read + failed + open."""
-    return await _shown(
+    return await shown_rows(
         connection,
         """
         with newest as (
@@ -134,22 +134,24 @@ async def rounds(connection: Connection, customer_id: int, limit: int) -> Shown:
 async def missing_names(
     connection: Connection, round_: Mapping[str, Any], limit: int
 ) -> dict[str, Shown]:
-    """Who of a round gave no meters, as target and note: "silent", "not reached", "failed", and
-    "open" for orders without an outcome yet."""
+    """Who of a round gave no meters, as target and note: "silent" for as many rounds as the
+    site's scope says, "not reached", "no credential", "failed", and "open" for orders without an
+    outcome yet."""
     where = {"site": round_["site_id"], "round": round_["id"], "limit": limit}
     named = {}
-    for title, kind in (("silent", "silent"), ("not reached", "not_reached")):
-        named[title] = await _shown(
+    for kind in ("silent", "not_reached", "no_credential"):
+        named[kind.replace("_", " ")] = await shown_rows(
             connection,
             """
             select target, note, count(*) over () as all_rows from round_name
             where site_id = %(site)s and round_id = %(round)s and kind = %(kind)s
+                and (silent_rounds is null or silent_rounds >= silent_after(site_id))
             order by part, position limit %(limit)s
             """,
             where | {"kind": kind},
         )
     for title, outcome in (("failed", "failed"), ("open", None)):
-        named[title] = await _shown(
+        named[title] = await shown_rows(
             connection,
             """
             select n.target, o.reason as note, count(*) over () as all_rows
@@ -164,6 +166,8 @@ async def missing_names(
     return named
 
 
-async def _shown(connection: Connection, sql: LiteralString, values: Mapping[str, Any]) -> Shown:
+async def shown_rows(
+    connection: Connection, sql: LiteralString, values: Mapping[str, Any]
+) -> Shown:
     rows = await (await connection.execute(sql, values)).fetchall()
     return Shown(rows, rows[0]["all_rows"] if rows else 0)

@@ -82,7 +82,7 @@ class RoundCounts:
     failed: int = 0
     packets: int = 0  # of searches, both ways
     bytes: int = 0
-    silent: int = 0  # known devices that did not answer in a site's last round
+    silent: int = 0  # known devices that a site's last round tells as silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +354,9 @@ async def round_counts(
             (select coalesce(sum(bytes), 0)::bigint from rounds) as bytes,
             (select count(distinct n.target) from latest
              join round_name n on n.site_id = latest.site_id and n.round_id = latest.id
-             where n.kind = 'silent') as silent,
+             where n.kind = 'silent'
+                and (n.silent_rounds is null or n.silent_rounds >= silent_after(n.site_id)))
+                as silent,
             (select count(*) from orders) as found,
             (select count(*) from orders where outcome = 'read') as read,
             (select count(*) from orders where outcome = 'failed') as failed

@@ -1,0 +1,107 @@
+"""Writing where devices were, and which MAC addresses they had: the table device_stay."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from services.ingest.identity import Sighting
+from services.ingest.sites import Site
+from services.ingest.stays import Seen, stays_of
+from shared.identity import usable_mac
+from shared.store.postgres import Connection, copy_rows
+
+_AT_ONCE = 100
+_LONGEST = 256  # letters of a value; a longer target is in its reads only
+_COLUMNS = (
+    "device_id, site_id, kind, value, model, first_at, first_round, last_at, last_round, instead_of"
+)
+# all but reads of a device that is where it was, with the MAC address that it had
+_CHANGED = """
+    select came.device_id
+    from unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::uuid[], %s::text[])
+        with ordinality as came (device_id, kind, value, at, round_id, model, n)
+    left join device_stay s on s.site_id = %s
+        and s.device_id = came.device_id and s.kind = came.kind
+    group by came.device_id, came.n
+    having not coalesce(bool_or(
+            s.value = came.value and s.last_at is null and s.first_at <= came.at
+            and (s.model is not null or came.model is null)
+        ), false)
+        or bool_or((s.value <> came.value and s.last_at is null) or s.last_round = came.round_id)
+"""
+_READS = """
+    select e.device_id, r.round_id, r.taken_at, r.target, r.mac, r.model
+    from evidence e join read r on r.site_id = e.site_id and r.id = e.read_id
+    where e.site_id = %s and e.device_id = any(%s)
+"""
+
+# (device, kind)
+_Kind = tuple[int, str]
+
+
+async def note_stays(
+    connection: Connection, site: Site, placed: Iterable[tuple[int, Sighting]]
+) -> None:
+    """Note what was seen of devices whose reads were placed just now."""
+    seen = [
+        (device, kind, each.value, each.at, each.round_id, each.model)
+        for device, it in placed
+        for kind, each in _seen(it.target, it.mac, it.taken_at, it.round_id, it.model)
+    ]
+    if seen:
+        columns = [list(column) for column in zip(*seen, strict=True)]
+        cursor = await connection.execute(_CHANGED, (*columns, site.id))
+        changed = {row["device_id"] for row in await cursor.fetchall()}
+        await make_stays(connection, site, changed)
+
+
+async def make_all_stays(connection: Connection, site: Site) -> None:
+    await connection.execute("delete from device_stay where site_id = %s", (site.id,))
+    cursor = await connection.execute(
+        "select distinct device_id from evidence where site_id = %s and device_id is not null",
+        (site.id,),
+    )
+    devices = [row["device_id"] for row in await cursor.fetchall()]
+    for first in range(0, len(devices), _AT_ONCE):
+        await make_stays(connection, site, devices[first : first + _AT_ONCE])
+
+
+async def make_stays(connection: Connection, site: Site, devices: Collection[int]) -> None:
+    """Make devices' stays anew from all reads that are theirs."""
+    if not devices:
+        return
+    ids = list(devices)
+    await connection.execute(
+        "delete from device_stay where site_id = %s and device_id = any(%s)", (site.id, ids)
+    )
+    seen: dict[_Kind, list[Seen]] = {}
+    cursor = await connection.execute(_READS, (site.id, ids))
+    async for row in cursor:
+        mac = usable_mac(row["mac"])
+        shown = _seen(row["target"], mac, row["taken_at"], row["round_id"], row["model"])
+        for kind, each in shown:
+            seen.setdefault((row["device_id"], kind), []).append(each)
+    rows = [
+        (
+            *(device, site.id, kind, stay.value, stay.model),
+            *(stay.first.at, stay.first.round_id),
+            *((stay.last.at, stay.last.round_id) if stay.over else (None, None)),
+            stay.instead_of,
+        )
+        for (device, kind), values in seen.items()
+        for stay in stays_of(values)
+    ]
+    await copy_rows(connection, "device_stay", _COLUMNS, rows)
+
+
+def _seen(
+    target: str, mac: str | None, at: datetime, round_id: UUID, model: str | None
+) -> list[tuple[str, Seen]]:
+    """(kind, what was seen); a spooler's queue is no place where a device stands."""
+    kind = target.partition(":")[0]
+    values = [(kind, target)] if kind != "spooled" and len(target) <= _LONGEST else []
+    if mac:
+        values.append(("mac", mac))
+    return [(kind, Seen(value, at, round_id, model)) for kind, value in values]
