@@ -59,7 +59,7 @@ class Means:
     manner: Manner
     makers: Makers
     neighbours: Callable[[], Mapping[str, str]]  # address to MAC, as the box itself knows them
-    list_attached: ListAttached | None
+    list_attached: ListAttached
     resolve: Resolve
     now: Callable[[], datetime]
 
@@ -171,9 +171,6 @@ class Asking:
     async def _list_attached(self, orders: Orders) -> None:
         wish, to_list = self._round.wish, self._to_list
         if not to_list:
-            return
-        if self._means.list_attached is None:
-            self.computers = not_listed(to_list, "this agent does not ask spoolers")
             return
         attached = await self._means.list_attached(
             to_list, ceiling=self._ceiling, credentials=self._credentials

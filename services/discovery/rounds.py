@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from services.discovery.asking import Asking, Manner, Means, Resolve
 from services.discovery.closing import last_messages, outcome_of
 from services.discovery.identify import Makers
+from services.discovery.local_devices.attached import list_attached
 from services.discovery.neighbours import neighbours
 from services.discovery.orders import Orders
 from services.discovery.plan import Wish
@@ -44,7 +45,7 @@ class Rounds:
         resolve: Resolve,
         now: Callable[[], datetime],
         neighbours: Callable[[], Mapping[str, str]] = neighbours,
-        list_attached: ListAttached | None = None,
+        list_attached: ListAttached = list_attached,
     ) -> None:
         self._roster = roster
         self._publish = publish

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from services.discovery.closing import Computers
 from services.discovery.devices import Device, Traits
+from services.discovery.local_devices.attached import Attached, AttachedDevice
 from services.discovery.plan import Resolved, Wish
 from services.discovery.roster_rows import AnswerRow
 from shared.ceiling import Ceiling
@@ -17,9 +18,6 @@ from shared.ipp_uri import ipp_uris
 from shared.messages import NotReached, SnmpTarget, SpooledTarget
 from shared.scope import Spooler
 from shared.spans import number_of
-
-if TYPE_CHECKING:
-    from services.discovery.local_devices.attached import Attached, AttachedDevice
 
 
 class ListAttached(Protocol):

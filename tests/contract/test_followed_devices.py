@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -262,10 +263,25 @@ async def test_a_computer_that_gives_no_list_makes_nothing_silent(site: Site) ->
     assert site.roster.known() == []
 
 
-async def test_a_spooler_is_named_where_the_agent_cannot_ask_it(site: Site) -> None:
+async def test_a_computer_that_the_ceiling_does_not_name_is_not_reached(site: Site) -> None:
     finished = await run_round(site, {}, "search", spoolers=(PC,))
 
     assert [one.target for one in finished.not_reached] == ["pc7"]
+
+
+async def test_a_computer_that_was_not_asked_before_the_deadline_is_named(site: Site) -> None:
+    async def never(spoolers: Sequence[Spooler], **_: object) -> Attached:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    site.list_attached = never
+    site.now = lambda: datetime.now(UTC)
+
+    finished = await run_round(site, {}, "search", deadline_s=1.0, spoolers=(PC,))
+
+    assert [(one.target, one.reason) for one in finished.not_reached] == [
+        ("pc7", "not asked before the round's deadline")
+    ]
 
 
 async def test_a_device_that_no_credential_fits_is_named_and_is_no_order(site: Site) -> None:

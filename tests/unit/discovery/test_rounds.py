@@ -18,6 +18,7 @@ from services.discovery.asking import Manner
 from services.discovery.closing import Outcome, last_messages
 from services.discovery.devices import known_by_snmp
 from services.discovery.identify import load_makers
+from services.discovery.local_devices.attached import list_attached
 from services.discovery.plan import Limits, Wish
 from services.discovery.roster import Roster, RosterError, Round
 from services.discovery.roster_rows import AnswerRow
@@ -79,7 +80,7 @@ class Site:
         self.now: Callable[[], datetime] = lambda: NOW
         self.quiet_hours: tuple[QuietHours, ...] = ()
         self.neighbours: dict[str, str] = {}  # address to MAC address
-        self.list_attached: ListAttached | None = None
+        self.list_attached: ListAttached = list_attached
 
     def restart(self) -> None:
         self.roster.close()
