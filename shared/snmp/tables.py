@@ -214,12 +214,15 @@ def packed(
 ) -> tuple[list[Question], list[Question], int]:
     """Non-repeaters, repeaters and max-repetitions of one GETBULK.
 
-    The first table that has rows left says how many repetitions; others join where they fit.
+    The first table that has rows left says how many repetitions; others join where they fit. Of
+    a table so wide that no row fits, each column is asked for once.
     """
     singles = one_each([table for table in tables if not table.left], width, room)
     room -= sum(question.octets for question in singles)
     rows = [(table, list(table.questions())) for table in tables if table.left]
     repetitions = _repetitions(rows, room)
+    if rows and not singles and not repetitions:
+        return one_each([rows[0][0]], width, room), [], 1
     repeated: list[Question] = []
     for _, row in rows if repetitions or not singles else ():
         columns = row[: width - len(singles) - len(repeated)]
