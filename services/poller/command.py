@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from uuid import uuid4
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from services.poller.decode import NotAPrinterError, NotReadableError
 from services.poller.device import read_device
 from services.poller.ipp import ipp_client, read_ipp
 from services.poller.profile import ProfileError, load_profiles
 from services.poller.recognise import Profiles
+from services.poller.sessions import LONGEST_READ_S, USUAL, Connect, connecting
 from services.poller.settings import PollerSettings, SettingError
 from shared.ceiling import Ceiling, CeilingFileError, OutsideCeilingError, load_ceiling
 from shared.clock import utc_now
@@ -27,6 +28,7 @@ from shared.ipp.client import IppClient
 from shared.ipp.errors import IppNoAnswerError
 from shared.ipp_uri import IppUri, IppUriError, ipp_uri_of, is_ipp_uri
 from shared.messages import IppTarget, MeterRead, SnmpTarget, SupplyLevel, order_id
+from shared.scope import AskingManner
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import CredentialRefusedError, NoAnswerError
@@ -70,14 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--community", action="append", default=[], metavar="C", help="in order")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="of a try; 2")
     parser.add_argument("--tries", type=int, metavar="N", help="3")
+    parser.add_argument("--max-message", type=int, metavar="OCTETS", help="of SNMP; 1372")
     parser.add_argument("--json", action="store_true", help="one JSON object an address")
 
 
 def run_command(args: argparse.Namespace) -> int:
-    typed = {"timeout_s": args.timeout, "tries": args.tries}
-    settings = settings_or_exit(
-        PollerSettings, **{name: value for name, value in typed.items() if value is not None}
-    )
+    settings = settings_or_exit(PollerSettings)
     try:
         return asyncio.run(
             probe(
@@ -85,6 +85,7 @@ def run_command(args: argparse.Namespace) -> int:
                 settings=settings,
                 names=args.credential,
                 communities=args.community,
+                manner=_manner(args),
                 as_json=args.json,
             )
         )
@@ -93,12 +94,23 @@ def run_command(args: argparse.Namespace) -> int:
         return 2
 
 
+def _manner(args: argparse.Namespace) -> AskingManner:
+    """Raises: UsageError."""
+    try:
+        return AskingManner(timeout_s=args.timeout, tries=args.tries, max_message=args.max_message)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        option = str(fault["loc"][0]).removesuffix("_s").replace("_", "-")
+        raise UsageError(f"--{option}: {fault['msg']}") from None
+
+
 async def probe(
     addresses: Sequence[str],
     *,
     settings: PollerSettings,
     names: Sequence[str] = (),
     communities: Sequence[str] = (),
+    manner: AskingManner = USUAL,
     as_json: bool = False,
 ) -> int:
     """Prints one outcome an address, in the order they were typed.
@@ -119,12 +131,13 @@ async def probe(
         ipp_client(settings, ceiling) as ipp,
         asyncio.TaskGroup() as group,
     ):
+        connect = connecting(client, settings)
 
         async def one(target: ProbedTarget) -> Probed:
             async with slots:
                 if isinstance(target, IppUri):
                     return await _probe_ipp(ipp, target, profiles)
-                return await _probe(client, target, credentials, profiles, settings)
+                return await _probe(connect, target, credentials, profiles, manner)
 
         for task in [group.create_task(one(target)) for target in targets]:
             probed = await task
@@ -193,15 +206,15 @@ def credentials_to_ask(
 
 
 async def _probe(
-    client: SnmpClient,
+    connect: Connect,
     target: SnmpTarget,
     credentials: Sequence[tuple[str, Credential]],
     profiles: Profiles,
-    settings: PollerSettings,
+    manner: AskingManner,
 ) -> Probed:
     silence = refusal = ""
     for name, credential in credentials:
-        session = client.session(target.snmp, target.port, credential, deadline_s=settings.read_s)
+        session = connect(target, credential, manner, LONGEST_READ_S)
         try:
             device = await read_device(session, profiles, target.snmp, utc_now)
         except NoAnswerError as error:

@@ -17,6 +17,7 @@ from services.poller.plan import Plans
 from services.poller.profile import ProfileError, load_profiles
 from services.poller.read import dead, read
 from services.poller.recognise import Profiles
+from services.poller.sessions import connecting
 from services.poller.settings import PollerSettings, SettingError
 from shared.bus.port import (
     POLLER_ALONE,
@@ -66,7 +67,7 @@ async def polling(
             partial(
                 read,
                 agent=settings.agent,
-                connect=partial(client.session, deadline_s=settings.read_s),
+                connect=connecting(client, settings),
                 ask_ipp=ipp.ask,
                 credentials=credentials,
                 ceiling=ceiling,

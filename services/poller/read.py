@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
 
 from services.poller.decode import NotAPrinterError, NotReadableError
 from services.poller.device import read_device
 from services.poller.ipp import Ask, read_ipp
 from services.poller.plan import Plans
 from services.poller.recognise import Profiles
+from services.poller.sessions import USUAL, Connect
 from services.poller.spooled import spooled_read
 from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
@@ -28,7 +28,7 @@ from shared.messages import (
     SpooledTarget,
     Target,
 )
-from shared.snmp.port import CredentialRefusedError, NoAnswerError, SnmpSession
+from shared.snmp.port import CredentialRefusedError, NoAnswerError, Traffic
 from shared.text import clean
 
 MAX_ENDS = 10  # so often may an order have ended the poller that read it
@@ -41,12 +41,8 @@ _OUTCOMES: Mapping[type[Exception], Failure] = {  # of an error that is of sever
     IppNoAnswerError: "no_answer",
     NotAPrinterError: "not_a_printer",
     NotReadableError: "unreadable",
-    CredentialRefusedError: "unreadable",
+    CredentialRefusedError: "no_credential",
 }
-
-
-class Connect(Protocol):
-    def __call__(self, address: str, port: int, credential: Credential) -> SnmpSession: ...
 
 
 class OrderRefusedError(Exception):
@@ -72,18 +68,22 @@ async def read(
 ) -> Sequence[Message]:
     """One MeterRead or one ReadFailed. A device that fails is news; a bug propagates."""
     tried: list[str] = []
+    traffic = Traffic()
 
     def failed(outcome: Failure, error: Exception) -> list[Message]:
-        return [_failed(found, agent, now(), outcome, str(error), tried)]
+        return [_failed(found, agent, now(), outcome, str(error), tried, traffic)]
 
     async def by_snmp(target: SnmpTarget) -> MeterRead:
-        name = found.credential or "public"
-        session = connect(target.snmp, target.port, _credential(name, credentials))
+        nonlocal traffic
+        name, credential = _credential(found, credentials)
+        left_s = (found.read_before - now()).total_seconds()
+        session = connect(target, credential, found.manner or USUAL, left_s)
+        traffic = session.traffic
         tried.append(f'SNMP with credential "{name}"')
         place = (target.snmp, target.port, name)
         device = await read_device(session, profiles, target.snmp, now, plans.get(place))
         plans.keep(place, device.plan)
-        return device.message(found.order, found.round, agent, target, session.traffic)
+        return device.message(found.order, found.round, agent, target, traffic)
 
     async def by_ipp(target: IppTarget) -> MeterRead:
         uri = ipp_uri_of(target.ipp)
@@ -109,7 +109,7 @@ async def dead(
 ) -> Sequence[Message]:
     """An order that the bus gave up on: its handler raised, or it was delivered too often."""
     reason = "the poller could not finish this order; its log says why"
-    return [_failed(found, agent, now(), "set_aside", reason, ())]
+    return [_failed(found, agent, now(), "set_aside", reason, (), Traffic())]
 
 
 def _allowed(found: DeviceFound, delivery: Delivery, ceiling: Ceiling, now: datetime) -> Target:
@@ -137,15 +137,24 @@ def _allowed(found: DeviceFound, delivery: Delivery, ceiling: Ceiling, now: date
     return found.target
 
 
-def _credential(name: str, credentials: Callable[[], Mapping[str, Credential]]) -> Credential:
-    """Raises: OrderRefusedError."""
+def _credential(
+    found: DeviceFound, credentials: Callable[[], Mapping[str, Credential]]
+) -> tuple[str, Credential]:
+    """The one that the order names, with its name. Raises: OrderRefusedError."""
+    name = found.credential
+    if name is None:
+        raise OrderRefusedError(
+            "refused", "the order names no SNMP credential; set one for this address"
+        )
     try:
         credential = credentials().get(name)
     except CredentialError as error:
         raise OrderRefusedError("refused", str(error)) from error
     if credential is None:
         raise OrderRefusedError("refused", f'this site has no SNMP credential "{name}"')
-    return credential
+    if credential.version == "windows":
+        raise OrderRefusedError("refused", f'"{name}" is a Windows account, no SNMP credential')
+    return name, credential
 
 
 def _failed(
@@ -155,6 +164,7 @@ def _failed(
     outcome: Failure,
     reason: str,
     tried: Sequence[str],
+    traffic: Traffic,
 ) -> ReadFailed:
     return ReadFailed(
         order=found.order,
@@ -165,4 +175,6 @@ def _failed(
         outcome=outcome,
         reason=clean(reason, 1000) or outcome,
         tried=list(tried),
+        datagrams=traffic.packets_out + traffic.packets_in,
+        bytes=traffic.bytes_out + traffic.bytes_in,
     )

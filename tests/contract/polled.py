@@ -19,6 +19,7 @@ from shared.ceiling import Ceiling
 from shared.clock import utc_now
 from shared.message import Message
 from shared.messages import DeviceFound, MeterRead, ReadFailed, SnmpTarget, order_id
+from shared.scope import AskingManner
 from shared.snmprec import read_snmprec
 
 WALKS = Path(__file__).parents[1] / "walks"
@@ -36,7 +37,9 @@ class Poller:
         self._port = port
         self._came: dict[UUID, list[Outcome]] = {}
 
-    async def read(self, address: str, credential: str = "public") -> Outcome:
+    async def read(
+        self, address: str, credential: str = "public", manner: AskingManner | None = None
+    ) -> Outcome:
         """The outcome of one order to read; there must be exactly one."""
         round_id, target = uuid4(), SnmpTarget(snmp=address, port=self._port)
         found = DeviceFound(
@@ -46,6 +49,7 @@ class Poller:
             found_by="known",
             credential=credential,
             read_before=utc_now() + timedelta(minutes=5),
+            manner=manner,
         )
         await self._bus.publish(found)
         [outcome] = self._came.pop(found.order)
@@ -63,7 +67,8 @@ async def running_poller(port: int, folder: Path, **settings: Any) -> AsyncItera
     bus = LocalBus()
     poller = Poller(bus, port)
     bus.on(UPLOADER_EVENTS, poller.keep, prefetch=1000)
-    ceiling = Ceiling(networks=(ip_network("127.0.0.0/8"),), ports=frozenset({port}))
+    loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    ceiling = Ceiling(networks=loopback, ports=frozenset({port}))
     chosen = PollerSettings(credentials_file=folder / "credentials.json", **settings)
     async with polling(chosen, bus, ceiling):
         await bus.start()

@@ -18,7 +18,7 @@ from services.poller.plan import Plans
 from services.poller.read import dead, read
 from shared.bus.port import Delivery
 from shared.ceiling import Ceiling, OutsideCeilingError
-from shared.credentials import PUBLIC, Credential, CredentialError
+from shared.credentials import PUBLIC, Credential, CredentialError, windows_credential
 from shared.ipp.client import IppAnswer
 from shared.ipp.errors import IppNoAnswerError
 from shared.ipp.wire import Value
@@ -35,7 +35,8 @@ from shared.messages import (
     Target,
     order_id,
 )
-from shared.snmp.port import SnmpSession, Varbind
+from shared.scope import AskingManner
+from shared.snmp.port import CredentialRefusedError, SnmpSession, Traffic, Varbind
 from tests.unit.poller.reading import NOON, PROFILES, ROUND, TARGET
 from tests.unit.walks import WalkSession, rows_of
 
@@ -43,6 +44,12 @@ MONO = rows_of(Path(__file__).parents[2] / "walks" / "mono-laser.snmprec")
 IPP = IppTarget(ipp="ipp://10.0.0.7/ipp/print")
 SPOOLED = SpooledTarget(spooled=SpooledQueue(host="pc", queue="lp", port_name="USB001", kind="usb"))
 HEAD_OFFICE = Credential(community=SecretStr("h3ad-office"))
+CREDENTIALS = {
+    "public": PUBLIC,
+    "head-office": HEAD_OFFICE,
+    "office": windows_credential(account="reader", password="of-the-office"),
+}
+SLOWLY = AskingManner(timeout_s=3, tries=4, max_message=1232)
 
 
 class Site:
@@ -52,11 +59,15 @@ class Site:
         self, rows: dict[str, Varbind] | None = None, silent_after: int | None = None
     ) -> None:
         self.session = WalkSession(MONO if rows is None else rows, silent_after)
-        self.connected: list[tuple[str, int, Credential]] = []
+        self.connected: list[tuple[SnmpTarget, Credential]] = []
+        self.manner: tuple[AskingManner, float] | None = None
         self.asked: list[IppUri] = []
 
-    def connect(self, address: str, port: int, credential: Credential) -> SnmpSession:
-        self.connected.append((address, port, credential))
+    def connect(
+        self, target: SnmpTarget, credential: Credential, manner: AskingManner, left_s: float
+    ) -> SnmpSession:
+        self.connected.append((target, credential))
+        self.manner = (manner, left_s)
         return self.session
 
     async def ask_ipp(self, uri: IppUri, wanted: Sequence[str]) -> IppAnswer:
@@ -68,7 +79,7 @@ class Site:
             "agent": "agent-1",
             "connect": self.connect,
             "ask_ipp": self.ask_ipp,
-            "credentials": lambda: {"public": PUBLIC, "head-office": HEAD_OFFICE},
+            "credentials": lambda: CREDENTIALS,
             "ceiling": Ceiling((ip_network("10.0.0.0/24"),)),
             "profiles": PROFILES,
             "plans": Plans(),
@@ -108,15 +119,15 @@ def test_the_credential_is_the_one_that_the_order_names() -> None:
 
     site.read(order(credential="head-office"))
 
-    assert site.connected == [("10.0.0.7", 161, HEAD_OFFICE)]
+    assert site.connected == [(TARGET, HEAD_OFFICE)]
 
 
-def test_an_order_without_a_credential_is_asked_as_public() -> None:
+def test_a_device_is_asked_as_its_segment_wants_it_within_the_time_left() -> None:
     site = Site()
 
-    site.read(order(credential=None))
+    site.read(order(manner=SLOWLY))
 
-    assert site.connected == [("10.0.0.7", 161, PUBLIC)]
+    assert site.manner == (SLOWLY, 3600)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +137,18 @@ def test_an_order_without_a_credential_is_asked_as_public() -> None:
         (order(read_before=NOON - timedelta(days=9)), 11, "expired", "order expired"),
         (order(), 10, "set_aside", "ended the poller 10 times"),
         (order(given=12), 3, "set_aside", "ended the poller 12 times"),
+        (
+            order(credential=None),
+            0,
+            "refused",
+            "the order names no SNMP credential; set one for this address",
+        ),
+        (
+            order(credential="office"),
+            0,
+            "refused",
+            '"office" is a Windows account, no SNMP credential',
+        ),
         (order(credential="branch"), 0, "refused", 'this site has no SNMP credential "branch"'),
         (
             order(SnmpTarget(snmp="10.0.9.7")),
@@ -223,6 +246,25 @@ def test_a_silent_device_is_reported_and_not_dropped() -> None:
     assert failed.outcome == "no_answer"
     assert failed.reason == "10.0.0.7: no SNMP answer in 3 tries of 2.0 s"
     assert failed.tried == ['SNMP with credential "head-office"']
+    assert failed.datagrams == 1
+
+
+def test_a_device_that_refuses_the_credential_is_no_silent_one() -> None:
+    class Refusing(WalkSession):
+        async def walk(self, walks: object) -> Any:
+            raise CredentialRefusedError("10.0.0.7: does not know the credential's user")
+
+    site = Site()
+    site.session = Refusing({})
+    site.session.traffic = Traffic(3, 2, 300, 200)
+
+    failed = site.failed(order(credential="head-office"))
+
+    assert (failed.outcome, failed.tried) == (
+        "no_credential",
+        ['SNMP with credential "head-office"'],
+    )
+    assert (failed.datagrams, failed.bytes) == (5, 500)
 
 
 def test_a_read_that_breaks_off_is_unreadable_and_says_what_came() -> None:
