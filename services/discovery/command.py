@@ -10,9 +10,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from services.discovery.broadcast import attached
 from services.discovery.find import Finding, findings
 from services.discovery.identify import load_makers
 from services.discovery.plan import V3, Limits, Plan, Wish, make_plan
@@ -22,11 +23,12 @@ from services.discovery.settings import DiscoverySettings
 from services.discovery.sweep import Sweep
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.credentials import PUBLIC, Credential, CredentialError, community_of, load_credentials
+from shared.scope import CredentialRange
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
 from shared.snmp.wire import V1, V2C
 from shared.spans import number_of, size_of, span_text
-from shared.targets import parse_targets
+from shared.targets import Broadcast, parse_targets
 
 _UNASKED_MOST = 1_024  # addresses outside loopback that are asked without a question back
 _LOOPBACK = (number_of("127.0.0.0"), number_of("127.255.255.255"))
@@ -49,7 +51,10 @@ class Prepared:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "target", nargs="+", metavar="TARGET", help="address, name, 10.0.0.0/24, or A-B"
+        "target",
+        nargs="+",
+        metavar="TARGET",
+        help="address, name, 10.0.0.0/24, 10.1-4.0.0/24, A-B, or broadcast",
     )
     parser.add_argument("--port", type=int, default=161, metavar="N", help="161")
     parser.add_argument(
@@ -111,7 +116,7 @@ async def _run(args: argparse.Namespace, settings: DiscoverySettings) -> int:
 
 async def _prepare(args: argparse.Namespace, settings: DiscoverySettings) -> Prepared:
     """Raises: UsageError, CredentialError, CeilingFileError."""
-    _, faults = parse_targets(args.target)
+    targets, faults = parse_targets(args.target)
     if not 1 <= args.port <= 65535:
         faults.append(f"--port {args.port}: a port is a number from 1 to 65535")
     if args.rate is not None and not 0 <= args.rate < math.inf:
@@ -119,17 +124,25 @@ async def _prepare(args: argparse.Namespace, settings: DiscoverySettings) -> Pre
     if faults:
         raise UsageError("\n".join(faults))
     credentials = _credentials(settings.credentials_file, args.credential, args.community)
+    by_broadcast = any(isinstance(target, Broadcast) for target in targets)
     wish = Wish(
-        site_targets=tuple(args.target), site_credentials=tuple(credentials), port=args.port
+        site_targets=tuple(one.entry for one in targets if not isinstance(one, Broadcast)),
+        site_credentials=tuple(credentials),
+        credentials=(CredentialRange(range="0.0.0.0/0", credentials=list(credentials)),),
+        broadcast=by_broadcast,
+        port=args.port,
     )
     resolved = await resolve(wish.names())
     ceiling = naming_typed(load_ceiling(settings.ceiling_file), wish, resolved)
+    if by_broadcast:
+        ceiling = replace(ceiling, broadcast=True)
     plan = make_plan(
         wish,
         resolved=resolved,
         ceiling=ceiling,
         credentials=credentials,
         limits=Limits(max_addresses=_TYPED_MOST, tries=1),
+        attached=attached() if by_broadcast else (),
     )
     rate = _rate(args.rate, plan, ceiling, settings)
     sweep = Sweep(
@@ -192,7 +205,9 @@ def _agree(prepared: Prepared, args: argparse.Namespace) -> None:
 
 def _is_loopback(plan: Plan) -> bool:
     spans = [span for group in plan.groups for span in group.spans]
-    return all(_LOOPBACK[0] <= first and last <= _LOOPBACK[1] for first, last in spans)
+    return not plan.broadcasts and all(
+        _LOOPBACK[0] <= first and last <= _LOOPBACK[1] for first, last in spans
+    )
 
 
 @asynccontextmanager
@@ -228,7 +243,8 @@ def _as_json(finding: Finding) -> str:
         "model": evidence.model or None,
         "serial": evidence.serial or None,
         "sys_object_id": evidence.object_id,
-        "credential": finding.credential,
+        "credential": finding.credential or None,
+        "tried": list(finding.tried) or None,
         "version": _VERSIONS[finding.version],
         "reason": finding.reason or None,
     }

@@ -162,12 +162,12 @@ class _Planner:
         segments = self._read(wish.segments) if wish.kind == "search" else []
         for target in segments:
             self._take(target, "sweep")
-        broadcasts = self._broadcasts(segments)
+        broadcasts = tuple(self._broadcasts(segments))
         return Plan(
             groups=groups_of(self.groups),
             ipp=self._ipp([*wish.site_targets, *wish.targets]),
             not_reached=tuple(self.not_reached.values()),
-            broadcasts=tuple(broadcasts),
+            broadcasts=broadcasts,
             excluded=tuple(self.excluded),
         )
 

@@ -7,7 +7,7 @@ import errno
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from tests.peers.crowd import Crowd
 SYS_DESCR = "1.3.6.1.2.1.1.1.0"
 QUESTION = encode_request(V2C, b"public", GET, 77, [SYS_DESCR])
 LOOPBACK = Ceiling(networks=(ip_network("127.0.0.0/8"),), ports=frozenset({161, 162}))
+LO = IPv4Network("127.0.0.0/8")
 
 
 class FullOnce(socket.socket):
@@ -176,6 +177,50 @@ async def test_of_many_one_that_the_system_will_not_send_to_is_an_os_error() -> 
         assert udp.send_many(QUESTION, numbers, 161) == 1
         with pytest.raises(OSError, match="Permission denied"):
             udp.send_many(QUESTION, [number_of("255.255.255.255")] * 2, 161)
+
+
+async def test_a_broadcast_leaves_once_to_all_and_once_to_the_network_s_own_address() -> None:
+    came: list[tuple[bytes, str]] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        device.bind(("", 0))
+        device.settimeout(5)
+        port = device.getsockname()[1]
+        ceiling = Ceiling(LOOPBACK.networks, frozenset({port}), broadcast=True)
+        async with UdpSocket(ceiling, lambda *one: came.append((one[0], one[1]))) as udp:
+            for _ in range(2):
+                udp.broadcast(QUESTION, LO, port, interface="lo", source="127.0.0.1")
+            asked = [device.recvfrom(2048) for _ in range(4)]
+            device.sendto(b"answer", asked[0][1])
+            await asyncio.sleep(0.05)
+
+    assert {payload for payload, _ in asked} == {QUESTION}
+    assert {source for _, (source, _) in asked} == {"127.0.0.1"}
+    assert came == [(b"answer", "127.0.0.1")]
+    assert (udp.traffic.packets_out, udp.traffic.bytes_out) == (4, 4 * (len(QUESTION) + 28))
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        Ceiling(LOOPBACK.networks),
+        Ceiling((ip_network("127.0.0.0/9"),), broadcast=True),
+        Ceiling(LOOPBACK.networks, frozenset({162}), broadcast=True),
+    ],
+)
+async def test_a_broadcast_that_the_ceiling_does_not_allow_never_leaves(refused: Ceiling) -> None:
+    async with UdpSocket(refused, lambda *_: None) as udp:
+        with pytest.raises(OutsideCeilingError, match=r"^127\.0\.0\.0/8: "):
+            udp.broadcast(QUESTION, LO, 161, interface="lo", source="127.0.0.1")
+
+        assert udp.traffic.packets_out == 0
+        assert udp.receive_buffer_bytes == 0
+
+
+async def test_a_broadcast_at_an_interface_that_is_not_there_is_an_os_error() -> None:
+    ceiling = Ceiling(LOOPBACK.networks, broadcast=True)
+    async with UdpSocket(ceiling, lambda *_: None) as udp:
+        with pytest.raises(OSError, match="No such device"):
+            udp.broadcast(QUESTION, LO, 161, interface="gone0", source="127.0.0.1")
 
 
 async def test_many_on_ipv6_leave_too() -> None:

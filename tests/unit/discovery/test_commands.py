@@ -150,6 +150,19 @@ def test_the_sites_file_holds_the_pace_of_a_typed_sweep(
     assert "allows 50 datagrams a second" in capsys.readouterr().err
 
 
+def test_a_broadcast_is_asked_in_no_network_that_the_site_s_file_does_not_allow(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (state / "agent").mkdir()
+    (state / "agent" / "ceiling.toml").write_text('networks = ["127.9.7.0/24"]\n')
+
+    assert sweep("broadcast", "--json") == 1
+
+    [total], told = lines(capsys)
+    assert (total["asked"], total["packets"]) == (0, 0)
+    assert "pagetally sweep: broadcast" in told
+
+
 def test_a_name_that_nobody_knows_is_told_and_ends_with_1(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -6,16 +6,16 @@ import random
 from collections.abc import Mapping
 from contextlib import aclosing
 from ipaddress import ip_network
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
 
-from services.discovery.find import findings
+from services.discovery.find import Finding, findings
 from services.discovery.identify import load_makers
 from services.discovery.plan import V3, Known, Limits, Pass, Plan, Wish, make_plan
 from services.discovery.sweep import Answer, Sweep
-from services.solo.simulator import SimulatedAgent, simulate
+from services.solo.simulator import Rows, SimulatedAgent, simulate
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC, Credential
 from shared.scope import CredentialRange
@@ -23,7 +23,7 @@ from shared.snmp.client import SnmpClient, WireSession
 from shared.snmp.port import Traffic, Value
 from shared.snmp.v3_ask import V3Asker
 from shared.snmp.v3_exchange import V3Exchange
-from shared.snmp.wire import V1, V2C
+from shared.snmp.wire import V1, V2C, WireError
 from tests.peers.agent import free_udp_port
 from tests.peers.crowd import Crowd
 from tests.peers.v3_agent import V3Agent, answering
@@ -169,6 +169,89 @@ async def test_an_engine_is_judged_by_what_it_tells_the_user_that_it_knows(
     else:
         assert (finding.outcome, finding.tried) == ("no_credential", names)
         assert finding.reason.startswith("127.9.3.2")
+
+
+class BothVersions(V3Agent):
+    """An engine of a user whom nobody here is, and what answers beside it in v1 and v2c."""
+
+    def __init__(self, old: SimulatedAgent) -> None:
+        super().__init__(CREDENTIALS["secure"], {})
+        self.old = old
+
+    def answer(self, datagram: bytes) -> bytes | None:
+        try:
+            return super().answer(datagram)
+        except WireError:
+            return self.old.answer(datagram, ("", 0))
+
+
+PRINTER: Rows = {"1.3.6.1.2.1.1.2.0": ("ObjectIdentifier", "1.3.6.1.4.1.1347.41")}
+SILENT = SimulatedAgent({}, silent=True)
+
+
+async def findings_of(port: int, *names: str, **wish: Any) -> tuple[Sweep, list[Finding]]:
+    ceiling = Ceiling((CEILING,), frozenset({port}))
+    made = make_plan(
+        Wish(
+            credentials=(CredentialRange(range="0.0.0.0/0", credentials=list(names)),),
+            **wish,
+            port=port,
+        ),
+        resolved={},
+        ceiling=ceiling,
+        credentials=CREDENTIALS,
+        limits=Limits(tries=1),
+    )
+    sweep = Sweep(made, ceiling=ceiling, credentials=CREDENTIALS, rate=0, timeout_s=0.2)
+    async with (
+        SnmpClient(ceiling, timeout_s=0.3) as client,
+        aclosing(findings(sweep, client, CREDENTIALS, load_makers())) as found,
+    ):
+        return sweep, [one async for one in found]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"targets": ("127.9.3.2",)},
+        {"kind": "read", "known": (Known("127.9.3.2", 0, "public", V2C),)},
+    ],
+)
+async def test_a_device_that_speaks_v3_and_answers_to_no_community_is_said_to_be_there(
+    wish: dict[str, Any],
+) -> None:
+    port = free_udp_port()
+    wish = {**wish, "known": tuple(one._replace(port=port) for one in wish.get("known", ()))}
+    async with answering(agent := BothVersions(SILENT), "127.9.3.2", port):
+        sweep, [finding] = await findings_of(port, "public", "old", **wish)
+
+    assert (finding.outcome, finding.target.snmp, finding.credential) == (
+        "no_credential",
+        "127.9.3.2",
+        "",
+    )
+    assert finding.tried == ("public", "old")
+    assert sweep.traffic.packets_out == len(agent.received) == 3 + 1
+    assert sweep.datagrams_at_most()[0] == 4
+
+
+async def test_a_searched_segment_is_not_asked_for_engines_where_no_user_is_set() -> None:
+    port = free_udp_port()
+    async with answering(agent := BothVersions(SILENT), "127.9.3.2", port):
+        _, found = await findings_of(port, "public", "old", segments=("127.9.3.2-127.9.3.3",))
+
+    assert found == []
+    assert len(agent.received) == 3
+
+
+async def test_a_device_that_refuses_the_user_is_asked_with_the_credentials_after_it() -> None:
+    port = free_udp_port()
+    async with answering(BothVersions(SimulatedAgent(PRINTER)), "127.9.3.2", port):
+        _, [finding] = await findings_of(
+            port, "unknown", "public", segments=("127.9.3.2-127.9.3.3",)
+        )
+
+    assert (finding.outcome, finding.credential, finding.version) == ("printing", "public", V2C)
 
 
 def test_what_one_datagram_alone_asks_for_is_asked_twice() -> None:
