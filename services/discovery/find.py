@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Literal, NamedTuple
 
-from services.discovery.groups import V3, FoundBy
+from services.discovery.groups import AS_SET, V3, FoundBy
 from services.discovery.identify import FIRST_QUESTION, Evidence, Makers, ask_more, judge
 from services.discovery.sweep import Answer, Sweep
 from shared.credentials import Credential
@@ -107,7 +107,15 @@ async def _asked_more(
 ) -> Finding:
     if answer.version == V1:
         credential = Credential(version="1", community=credential.community)
-    session = client.session(answer.address, answer.port, credential)
+    manner = answer.manner or AS_SET
+    session = client.session(
+        answer.address,
+        answer.port,
+        credential,
+        timeout_s=manner.timeout_s,
+        tries=manner.tries,
+        max_message=manner.max_message,
+    )
     evidence = Evidence().with_varbinds(answer.varbinds)
     try:
         if not answer.varbinds:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from services.discovery.plan import Known, Limits, Pass, Plan, Wish, make_plan
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC, Credential
-from shared.scope import CredentialRange
+from shared.scope import AskingManner, CredentialRange, SegmentRule
 from shared.snmp.wire import V1, V2C
 from shared.spans import addresses_of
 
@@ -170,6 +170,43 @@ def test_a_broadcast_in_a_scope_s_lists_is_named_and_the_rest_is_asked() -> None
 
     assert asked(made) == ["10.0.0.1", "10.0.0.2"]
     assert missed(made) == {"broadcast": "a broadcast is asked where a segment's rule says so"}
+
+
+def test_of_several_rules_the_smallest_range_says_how_addresses_are_asked() -> None:
+    slow, patient = AskingManner(pace=5), AskingManner(timeout_s=9, tries=2)
+    made = plan(
+        segments=["10.0.0.0/29", "10.2.0.0/30"],
+        targets=["10.0.0.3"],
+        rules=[
+            SegmentRule(range="10.0.0.0/16", manner=slow),
+            SegmentRule(range="10.0.0.3-4", manner=patient),
+        ],
+    )
+
+    manners = {
+        address: group.manner for group in made.groups for address in addresses_of(group.spans)
+    }
+    assert manners == {
+        **{f"10.0.0.{n}": slow for n in (1, 2, 5, 6)},
+        **{f"10.0.0.{n}": patient for n in (3, 4)},
+        **{f"10.2.0.{n}": AskingManner() for n in (1, 2)},
+    }
+    [named] = [group for group in made.groups if group.found_by == "named"]
+    assert named.passes == PUBLIC_PASSES  # two tries, where three are usual
+
+
+def test_a_rule_for_what_cannot_be_read_is_named_and_the_rest_is_asked() -> None:
+    made = plan(segments=["10.0.0.0/30"], rules=[SegmentRule(range="fd00::/64")])
+
+    assert made.size == 2
+    assert "IPv6 addresses are too many" in missed(made)["rule of fd00::/64"]
+
+
+def test_single_addresses_that_stay_silent_are_asked_whether_they_speak_v3_and_no_others() -> None:
+    made = plan(segments=["10.0.0.0/30"], targets=["10.0.1.1", "10.0.2.0/30"])
+
+    engines = [group for group in made.groups if group.asks_engine]
+    assert [list(addresses_of(group.spans)) for group in engines] == [["10.0.1.1"]]
 
 
 def test_typos_are_named_and_the_rest_is_asked() -> None:

@@ -7,7 +7,7 @@ import errno
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from ipaddress import ip_network
 
 import pytest
@@ -20,12 +20,13 @@ from services.discovery.sweep import Answer, Sweep
 from services.solo.simulator import Rows, SimulatedAgent, simulate
 from shared.ceiling import Ceiling
 from shared.credentials import PUBLIC
+from shared.scope import AskingManner
 from shared.snmp import receive_buffer, udp
 from shared.snmp.burst import Burst
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import Varbind
 from shared.snmp.wire import RESPONSE, V1, V2C, decode, encode
-from shared.spans import Span, number_of
+from shared.spans import Span, addresses_of, number_of
 from tests.peers.crowd import Crowd
 
 KYOCERA: Rows = {
@@ -64,6 +65,13 @@ def sweep_of(
     return Sweep(
         plan, ceiling=ceiling, credentials=credentials, rate=rate, timeout_s=timeout_s, done=done
     )
+
+
+def sweep_of_plan(plan: Plan, *, rate: float = 0, timeout_s: float = 0.05) -> Sweep:
+    ports = frozenset(group.port for group in plan.groups)
+    ceiling = Ceiling((ip_network("127.0.0.0/8"),), ports)
+    credentials = {"public": PUBLIC}
+    return Sweep(plan, ceiling=ceiling, credentials=credentials, rate=rate, timeout_s=timeout_s)
 
 
 async def answers_of(sweep: Sweep) -> dict[str, Answer]:
@@ -204,6 +212,74 @@ async def test_of_an_answer_no_more_is_kept_than_was_asked(varbinds: int, kept: 
     transport.close()
 
     assert [len(answer.varbinds) for answer in got.values()] == ([kept] if kept else [])
+
+
+async def test_a_slow_segment_is_asked_after_the_others_at_its_own_pace() -> None:
+    fast, slow = span("127.9.5.1", "127.9.5.100"), span("127.9.6.1", "127.9.6.10")
+    async with Crowd() as crowd:
+        plan = Plan(
+            (
+                Group((slow,), crowd.port, PASSES[:1], "sweep", AskingManner(pace=50)),
+                Group((fast,), crowd.port, PASSES[:1], "sweep"),
+            )
+        )
+        sweep = sweep_of_plan(plan, rate=5000)
+        began = time.monotonic()
+        assert await answers_of(sweep) == {}
+        took_s = time.monotonic() - began
+
+    assert list(crowd.asked) == [*addresses_of([fast]), *addresses_of([slow])]
+    assert took_s > 9 / 50
+    assert sweep.seconds_at_most() == pytest.approx(100 / 5000 + 10 / 50 + 2 * 0.05)
+
+
+@pytest.mark.parametrize(("rate", "pace"), [(0, 5), (200, 5), (5, 200), (5, None), (0, None)])
+def test_no_segment_is_faster_than_the_sweep(rate: float, pace: float | None) -> None:
+    manner = AskingManner(pace=pace)
+    sweep = sweep_of_plan(Plan((Group((), 161, PASSES, "sweep", manner),)), rate=rate)
+
+    assert sweep._courses[0].rate == (0 if (rate, pace) == (0, None) else 5)
+
+
+async def test_a_segment_s_own_patience_is_waited_for_and_goes_with_the_answer() -> None:
+    port, patient = free_port(), AskingManner(timeout_s=1)
+    async with simulate({("127.9.0.3", port): SimulatedAgent(KYOCERA, delay_s=0.3)}):
+        group = Group((span("127.9.0.3", "127.9.0.3"),), port, PASSES[:1], "sweep", patient)
+        got = await answers_of(sweep_of_plan(Plan((group,)), timeout_s=0.05))
+
+    assert got["127.9.0.3"].manner == patient
+
+
+async def test_what_is_not_begun_of_a_slow_segment_is_known() -> None:
+    port = free_port()
+    fast, slow = span("127.9.5.1", "127.9.5.9"), span("127.9.6.1", "127.9.6.9")
+    manner = AskingManner(pace=0.1)
+    plan = Plan(
+        (Group((slow,), port, PASSES, "sweep", manner), Group((fast,), port, PASSES, "sweep"))
+    )
+    sweep = sweep_of_plan(plan)
+    assert sweep.unasked() == [(fast, port), (slow, port)]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await answers_of(sweep)
+
+    assert sweep.unasked() == [(slow, port)]
+
+
+async def test_where_nobody_takes_answers_nothing_more_is_asked() -> None:
+    async with Crowd(SimulatedAgent(KYOCERA)) as crowd:
+        everybody = span("127.24.0.0", "127.24.255.255")
+        sweep = sweep_of(crowd.port, everybody, passes=PASSES[:1])
+        async with aclosing(sweep.answers()) as answers:
+            await anext(answers)
+            await asyncio.sleep(0.5)
+            asked = len(crowd.asked)
+            await asyncio.sleep(0.2)
+            assert asked == len(crowd.asked)
+            assert 1000 <= asked < 5000
+            for _ in range(asked + 100):
+                await anext(answers)
+            assert len(crowd.asked) > asked
 
 
 async def test_an_address_outside_the_ceiling_gets_no_datagram_even_when_planned() -> None:

@@ -145,7 +145,9 @@ class V3Client:
     def __init__(self, ceiling: Ceiling) -> None:
         self._exchange = V3Exchange(ceiling, Traffic(), timeout_s=0.3, tries=2)
 
-    def session(self, address: str, port: int, credential: Credential) -> WireSession:
+    def session(
+        self, address: str, port: int, credential: Credential, **_: float | None
+    ) -> WireSession:
         return WireSession(V3Asker(self._exchange, address, port, credential, deadline_s=5))
 
 
