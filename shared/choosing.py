@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 
 from shared.ipp_uri import IppUriError, ipp_uri_of, is_ipp_uri
-from shared.scope import AskingManner, CredentialRange, Scope, SegmentRule
+from shared.scope import Ask, AskingManner, CredentialRange, Scope, SegmentRule
 from shared.spans import Span
 from shared.targets import Broadcast, HostName, TargetError, as_addresses, parse_target
 
@@ -132,8 +133,13 @@ def with_credentials(scope: Scope, named: Mapping[str, Sequence[str]]) -> Scope:
     return scope.model_copy(update={"credentials": _put(scope.credentials, wanted, _range)})
 
 
+def with_ask(scope: Scope, ask: Ask, now: datetime) -> Scope:
+    """Those whose time is over are left out."""
+    return scope.model_copy(update={"asks": [*(one for one in scope.asks if one.until > now), ask]})
+
+
 def changes_told(before: Scope, after: Scope) -> list[str]:
-    """What the one says otherwise than the other of ranges, targets and exclusions."""
+    """What the one says otherwise than the other of ranges, targets, exclusions and asks."""
     old, new = choices_of(before), choices_of(after)
     lines = [f"{one.network}: {one.told}" for key, one in new.items() if old.get(key) != one]
     lines += [f"{one.network}: not chosen" for key, one in old.items() if key not in new]
@@ -143,7 +149,9 @@ def changes_told(before: Scope, after: Scope) -> list[str]:
     ):
         lines += [f"{entry}: {what}" for entry in _only_in(now, was)]
         lines += [f"{entry}: no longer {what}" for entry in _only_in(was, now)]
-    return lines
+    known = {one.id for one in before.asks}
+    asked = [one for one in after.asks if one.id not in known]
+    return lines + [f"a {one.kind} now, begun by {one.until:%Y-%m-%d %H:%M} UTC" for one in asked]
 
 
 def _meant(entry: str) -> tuple[tuple[Span, int | None], ...]:

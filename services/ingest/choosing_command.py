@@ -1,4 +1,4 @@
-"""`pagetally admin site segments|choose|unchoose|exclude|import`: what is searched at a site."""
+"""`pagetally admin site segments|choose|unchoose|exclude|import|ask`: what a site searches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 from pydantic import ValidationError
 
@@ -18,6 +20,7 @@ from shared.choosing import (
     changes_told,
     choices_of,
     same,
+    with_ask,
     with_choices,
     with_credentials,
     with_exclusions,
@@ -28,13 +31,14 @@ from shared.choosing import (
 from shared.clock import utc_now
 from shared.messages import Preview
 from shared.person import name_of_user
-from shared.scope import AskingManner, Scope
+from shared.scope import Ask, AskingManner, Scope
 from shared.store.network import Network, Row, network_of
 from shared.store.postgres import Store
 from shared.store.scope import change_scope
 from shared.targets_csv import targets_of_csv
 
 _Arguments = argparse.Namespace
+_MOST_HOURS = 168
 _Add = Callable[..., argparse.ArgumentParser]
 
 
@@ -58,6 +62,9 @@ def add_choosing(add: _Add) -> None:
     exclude.add_argument("--remove", action="store_true", help="exclude them no longer")
     targets = _changing(add, "import", _import, "add the targets of a CSV file")
     targets.add_argument("file", type=Path, metavar="FILE.csv")
+    ask = _changing(add, "ask", _ask, "order a round now, beside those of the schedule")
+    ask.add_argument("kind", choices=("search", "read"))
+    ask.add_argument("--hours", type=float, default=1.0, help="it is not begun later; 1")
 
 
 def _changing(
@@ -117,6 +124,14 @@ async def _import(store: Store, args: _Arguments) -> None:
         return with_credentials(with_targets(scope, [row.target for row in rows]), named)
 
     await _changed(store, args, change)
+
+
+async def _ask(store: Store, args: _Arguments) -> None:
+    if not 0 < args.hours <= _MOST_HOURS:
+        raise AdminError(f"--hours {args.hours:g}: more than 0, and at most {_MOST_HOURS}")
+    now = utc_now()
+    ask = Ask(id=uuid4(), kind=args.kind, until=now + timedelta(hours=args.hours))
+    await _changed(store, args, lambda scope: with_ask(scope, ask, now))
 
 
 async def _changed(store: Store, args: _Arguments, change: Callable[[Scope], Scope]) -> None:

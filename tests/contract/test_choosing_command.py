@@ -103,6 +103,21 @@ def test_choosing_writes_a_scope_with_its_author_and_prints_what_changed(
     assert now.rules == [SegmentRule(range=BRANCH, manner=manner)]
 
 
+def test_a_round_is_ordered_beside_what_is_scheduled(
+    site: Site, scope: Callable[[], Scope]
+) -> None:
+    site("choose", OFFICE)
+
+    _, said, _ = site("ask", "search")
+    site("ask", "read", "--hours", "2")
+
+    assert said[0] == "scope 2 of site site-of-1"
+    assert said[1].startswith("a search now, begun by ")
+    now = scope()
+    assert (now.segments, [one.kind for one in now.asks]) == ([OFFICE], ["search", "read"])
+    assert site("ask", "search", "--hours", "0")[0] == 1
+
+
 def test_what_cannot_be_chosen_is_told_line_by_line_and_nothing_is_written(
     site: Site, scope: Callable[[], Scope]
 ) -> None:
