@@ -279,6 +279,7 @@ class SilentDevice(Part):
     target: ReportedTarget
     last_answered_at: Instant | None = None
     silent_rounds: Count = 1
+    serial: Text | None = None  # tells it from a device that answers at its address now
     tried: Annotated[list[Text], Field(max_length=50)] = []  # credentials, by name
 
 

@@ -138,6 +138,7 @@ def outcome_of(
                 target=one.target,
                 last_answered_at=one.last_answered_at,
                 silent_rounds=one.silent_rounds,
+                serial=one.traits.serial,
                 tried=list(tried.get(one.target.key, ())),
             )
             for one in followed.silent

@@ -13,6 +13,7 @@ from shared.messages import (
     ReadFailed,
     RoundFinished,
     SegmentsListed,
+    SilentDevice,
     usual_unit,
 )
 from shared.store.corrections import Correction
@@ -122,7 +123,7 @@ def _add_round(rows: TypedRows, site_id: int, done: RoundFinished) -> None:
         *(
             (
                 *("silent", device.target.key, None),
-                *(f"silent in {device.silent_rounds} rounds", device.silent_rounds),
+                *(_silence(device), device.silent_rounds),
             )
             for device in done.silent
         ),
@@ -144,6 +145,12 @@ def _add_round(rows: TypedRows, site_id: int, done: RoundFinished) -> None:
         )
         for position, event in enumerate(done.events, start=1)
     )
+
+
+def _silence(device: SilentDevice) -> str:
+    """With what tells it from a device that answers at its address now."""
+    which = f"; serial number {device.serial}" if device.serial else ""
+    return f"silent in {device.silent_rounds} rounds{which}"
 
 
 def _and_tried(one: NoCredential) -> str:

@@ -79,8 +79,12 @@ def withhold(message: Message, withheld: frozenset[str], salt: str) -> Message:
 def _without_traits(finished: RoundFinished, withheld: frozenset[str]) -> RoundFinished:
     """The round without what tells its devices, where that does not leave the site."""
     hidden = {name: None for field in withheld for name in _OF_EVENTS.get(field, ())}
+    of_silent = {"serial": None} if "serial" in withheld else {}
     return finished.model_copy(
-        update={"events": [each.model_copy(update=hidden) for each in finished.events]}
+        update={
+            "events": [each.model_copy(update=hidden) for each in finished.events],
+            "silent": [each.model_copy(update=of_silent) for each in finished.silent],
+        }
     )
 
 

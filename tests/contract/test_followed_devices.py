@@ -107,7 +107,8 @@ async def test_a_new_device_on_an_old_address_is_told_and_the_old_one_is_silent(
         "CCC333",
         "AAA111",
     )
-    assert [(one.target, one.silent_rounds) for one in renewed.silent] == [(event.target, 1)]
+    [silent] = renewed.silent
+    assert (silent.target, silent.serial, silent.silent_rounds) == (event.target, "AAA111", 1)
 
 
 async def test_two_devices_that_claim_one_serial_stay_two(site: Site) -> None:
