@@ -123,7 +123,7 @@ def test_an_account_that_is_denied_access_is_told_as_such(computer: str) -> None
 
 def test_a_spooler_that_takes_rpc_over_tcp_lists_the_same(computer: str) -> None:
     account = (samba.READER, samba.READER_PASSWORD)
-    with spooler_over_tcp("127.63.0.4", computer, *account):
+    with spooler_over_tcp("127.63.0.4", computer, *account) as passed:
         found = listed("127.63.0.4", protocol="rprn_tcp")
         wrong = why_not(listed("127.63.0.4", password="wr0ng-password", protocol="rprn_tcp"))
 
@@ -132,6 +132,11 @@ def test_a_spooler_that_takes_rpc_over_tcp_lists_the_same(computer: str) -> None
         (one.target.spooled.queue, one.seen) for one in over_pipe
     ]
     assert wrong.startswith("does not take the user and password, or denies the account its")
+    assert not any(
+        word.encode(codec) in passed
+        for word in ("Northwind", samba.READER_PASSWORD)
+        for codec in ("utf-8", "utf-16-le")
+    )
 
 
 def test_a_spooler_that_takes_no_rpc_over_tcp_is_told_as_such(computer: str) -> None:

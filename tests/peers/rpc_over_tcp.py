@@ -24,14 +24,18 @@ _NO_PORT = bytes.fromhex("01000702000000")  # a floor of TCP, C706 appendix L
 
 
 @contextmanager
-def spooler_over_tcp(address: str, samba: str, user: str, password: str) -> Iterator[None]:
-    """At `address`, for the spooler of the computer `samba`, whose pipe `user` may open."""
+def spooler_over_tcp(address: str, samba: str, user: str, password: str) -> Iterator[bytearray]:
+    """At `address`, for the spooler of the computer `samba`, whose pipe `user` may open.
+
+    Gives all octets that pass.
+    """
+    passed = bytearray()
     with socket.create_server((address, 135)) as mapper, socket.create_server((address, 0)) as rpc:
         port = rpc.getsockname()[1]
         Thread(target=_serve, args=(mapper, partial(_map, port=port)), daemon=True).start()
-        passed_on = partial(_pass_on, samba=samba, user=user, password=password)
+        passed_on = partial(_pass_on, samba=samba, user=user, password=password, passed=passed)
         Thread(target=_serve, args=(rpc, passed_on), daemon=True).start()
-        yield
+        yield passed
 
 
 def _serve(listening: socket.socket, talk: Callable[[socket.socket], None]) -> None:
@@ -42,19 +46,22 @@ def _serve(listening: socket.socket, talk: Callable[[socket.socket], None]) -> N
                 talk(connection)
 
 
-def _pass_on(client: socket.socket, samba: str, user: str, password: str) -> None:
+def _pass_on(
+    client: socket.socket, samba: str, user: str, password: str, passed: bytearray
+) -> None:
     smb = SMBConnection(existingConnection=smb3.SMB3("*", samba, timeout=10))
     smb.login(user, password)
     pipe = transport.SMBTransport(samba, filename=r"\spoolss", smb_connection=smb)
     pipe.connect()
     while True:
         asked = _pdu(client.recv)
+        passed += asked
         pipe.send(asked)
         if asked[2] != _AUTH3 and asked[3] & _LAST:
-            _answer(client, pipe)
+            passed += _answer(client, pipe)
 
 
-def _answer(client: socket.socket, pipe: transport.SMBTransport) -> None:
+def _answer(client: socket.socket, pipe: transport.SMBTransport) -> bytes:
     held = bytearray()
 
     def some(octets: int) -> bytes:
@@ -64,11 +71,13 @@ def _answer(client: socket.socket, pipe: transport.SMBTransport) -> None:
         del held[:octets]
         return taken
 
+    answer = b""
     while True:
         said = _pdu(some)
         client.sendall(said)
+        answer += said
         if said[3] & _LAST:
-            return
+            return answer
 
 
 def _map(client: socket.socket, port: int) -> None:

@@ -93,6 +93,14 @@ def test_a_text_outside_the_list_is_refused(offset: int) -> None:
         printers_of(bytes(buffer), 1)
 
 
+def test_a_text_before_the_list_is_refused() -> None:
+    buffer = bytearray(laid_out([printer("hall", "USB001")], _PRINTER, IN_MEMORY))
+    struct.pack_into("<Q", buffer, 8, 0x7FFE_0000_1000 - 8)
+
+    with pytest.raises(MalformedListError, match="a text at -8"):
+        printers_of(bytes(buffer), 1, IN_MEMORY)
+
+
 def test_a_text_without_an_end_is_cut_and_a_queue_without_a_name_is_left_out() -> None:
     long = laid_out([printer("x" * 5000, "USB001")], _PRINTER, WIRE)
     nameless = laid_out([(["", None], [0] * 8), printer("hall", "USB001")], _PRINTER, WIRE)
