@@ -203,6 +203,20 @@ def test_cups_devices_are_listed_with_what_their_uris_hold() -> None:
     assert [one.address for one in by_name.values()] == [None, None, "10.9.8.7"]
 
 
+def test_a_computer_with_more_queues_than_are_taken_is_told() -> None:
+    queues = (
+        f"<Printer q{n:04}>\nDeviceURI usb://Northwind/9?serial={n}\n</Printer>\n"
+        for n in range(1001)
+    )
+    with cups_server("".join(queues)) as port:
+        found = listed("127.0.0.1", protocol="cups", ipp_port=port)
+
+    assert len(found.devices) == 1000
+    assert [one.reason for one in found.not_reached] == [
+        "has 1000 queues or more, of which the first 1000 are taken"
+    ]
+
+
 def test_a_computer_without_cups_is_told() -> None:
     told = why_not(listed("127.0.0.1", protocol="cups", ipp_port=free_port()))
 

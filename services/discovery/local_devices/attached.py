@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from services.discovery.local_devices.queues import Queue, SpoolerError, one_a_device
+from services.discovery.local_devices.printer_info import MAX_ENTRIES
+from services.discovery.local_devices.queues import Listing, Queue, SpoolerError, one_a_device
 from services.discovery.local_devices.remote_spooler import spooler_queues
 from services.discovery.local_devices.winspool import list_winspool
 from services.discovery.resolve import resolve
@@ -19,7 +20,6 @@ from shared.credentials import Credential
 from shared.messages import NotReached, SpooledDevice, SpooledQueue, SpooledTarget
 from shared.scope import Spooler
 
-MAX_QUEUES = 1_000  # of a computer
 _AT_ONCE = 5
 
 
@@ -31,7 +31,7 @@ class AttachedDevice(NamedTuple):
 
 class Attached(NamedTuple):
     devices: tuple[AttachedDevice, ...]
-    not_reached: tuple[NotReached, ...]  # computers that gave no list, with the reason in words
+    not_reached: tuple[NotReached, ...]  # computers that gave no whole list, with the reason
 
 
 async def list_attached(
@@ -40,10 +40,10 @@ async def list_attached(
     """What each computer lists, whatever the others do."""
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def listed(spooler: Spooler) -> list[Queue] | NotReached:
+    async def listed(spooler: Spooler) -> Listing | NotReached:
         async with slots:
             try:
-                return await _queues(spooler, ceiling, credentials)
+                return await _listing(spooler, ceiling, credentials)
             except SpoolerError as error:
                 return NotReached(target=spooler.host, reason=str(error))
 
@@ -53,15 +53,18 @@ async def list_attached(
         if isinstance(found, NotReached):
             not_reached.append(found)
             continue
-        for queue in one_a_device(found):
+        if found.is_cut:
+            reason = f"has {MAX_ENTRIES} queues or more, of which the first {MAX_ENTRIES} are taken"
+            not_reached.append(NotReached(target=spooler.host, reason=reason))
+        for queue in one_a_device(found.queues):
             device = _device(spooler.host, queue)
             devices.setdefault(device.target.key, device)
     return Attached(tuple(devices.values()), tuple(not_reached))
 
 
-async def _queues(
+async def _listing(
     spooler: Spooler, ceiling: Ceiling, credentials: Mapping[str, Credential]
-) -> list[Queue]:
+) -> Listing:
     """Raises: SpoolerError."""
     refusal = ceiling.spooler_refusal(spooler.host)
     if refusal:

@@ -6,9 +6,9 @@ import re
 from ipaddress import ip_network
 
 from services.discovery.local_devices.ports import Port, cups_port
-from services.discovery.local_devices.queues import Queue, SpoolerError
+from services.discovery.local_devices.queues import Listing, Queue, SpoolerError
 from shared.ceiling import Ceiling
-from shared.ipp.client import IppClient
+from shared.ipp.client import MAX_QUEUES, IppClient
 from shared.ipp.errors import IppError, IppNoAnswerError
 from shared.ipp.values import integer_in, text_in, texts_in
 from shared.ipp.wire import Attributes
@@ -26,7 +26,7 @@ _STATES = {3: "ready", 4: "printing", 5: "stopped"}  # RFC 8011 section 5.4.11
 _LONGEST = 1024
 
 
-async def list_cups(address: str, ceiling: Ceiling) -> list[Queue]:
+async def list_cups(address: str, ceiling: Ceiling) -> Listing:
     """Raises: SpoolerError."""
     only_it = Ceiling((ip_network(address),), ipp_ports=ceiling.ipp_ports)
     async with IppClient(only_it, read_s=LIMIT_S) as client:
@@ -39,7 +39,8 @@ async def list_cups(address: str, ceiling: Ceiling) -> list[Queue]:
             except IppError as error:
                 raise SpoolerError(f"gives no list of its queues: {error}") from None
             else:
-                return [queue for it in queues if (queue := cups_queue(it)) is not None]
+                devices = [queue for it in queues if (queue := cups_queue(it)) is not None]
+                return Listing(devices, is_cut=len(queues) >= MAX_QUEUES)
     raise SpoolerError(f"gives no list of its queues: {refused or 'this site allows no IPP port'}")
 
 

@@ -32,6 +32,11 @@ class Queue(NamedTuple):
     seen: SpooledDevice
 
 
+class Listing(NamedTuple):
+    queues: list[Queue]
+    is_cut: bool  # the computer may have more than are taken
+
+
 def windows_queues(printers: Iterable[Printer], ports: Iterable[PortOfSpooler]) -> list[Queue]:
     """Args: ports: none where they cannot be listed; then a port's name alone tells its kind."""
     listed = {port.name.lower(): port for port in ports}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 import os
 import sys
@@ -17,10 +16,11 @@ from typing import Any
 from services.discovery.local_devices.printer_info import (
     MAX_ENTRIES,
     MalformedListError,
+    PortOfSpooler,
     ports_of,
     printers_of,
 )
-from services.discovery.local_devices.queues import Queue, SpoolerError, windows_queues
+from services.discovery.local_devices.queues import Listing, SpoolerError, windows_queues
 from shared.credentials import Credential
 from shared.scope import Spooler
 
@@ -32,7 +32,7 @@ _KEPT_ENVIRONMENT = ("PATH", "PYTHONPATH", "SYSTEMROOT", "LANG")
 
 async def spooler_queues(
     spooler: Spooler, address: str, account: Credential, *, limit_s: float = LIMIT_S
-) -> list[Queue]:
+) -> Listing:
     """Args: account: of version "windows". Raises: SpoolerError."""
     if find_spec("impacket") is None:
         raise SpoolerError(
@@ -50,12 +50,13 @@ async def spooler_queues(
     told = await _told(json.dumps(asked).encode() + b"\n", limit_s)
     if "refusal" in told:
         raise SpoolerError(f"{told['refusal']}; asked with credential {spooler.credential!r}")
+    buffer, entries = told["printers"]
     try:
-        printers = printers_of(*_list(told["printers"]))
-        ports = ports_of(*_list(told["ports"])) if told["ports"] else []
+        printers = printers_of(_octets(buffer), min(entries, MAX_ENTRIES))
+        ports = _ports(told["ports"])
     except MalformedListError as error:
         raise SpoolerError(f"gives a list that cannot be read: {error}") from None
-    return windows_queues(printers, ports)
+    return Listing(windows_queues(printers, ports), is_cut=entries >= MAX_ENTRIES)
 
 
 async def _told(asked: bytes, limit_s: float) -> dict[str, Any]:
@@ -83,9 +84,13 @@ async def _told(asked: bytes, limit_s: float) -> dict[str, Any]:
     return told
 
 
-def _list(told: list[Any]) -> tuple[bytes, int]:
+def _ports(told: list[Any] | None) -> list[PortOfSpooler]:
+    """Raises: MalformedListError."""
+    if told is None:
+        return []
     buffer, entries = told
-    try:
-        return base64.b64decode(buffer, validate=True), min(entries, MAX_ENTRIES)
-    except binascii.Error:
-        raise MalformedListError("not base64") from None
+    return ports_of(_octets(buffer), min(entries, MAX_ENTRIES))
+
+
+def _octets(buffer: str) -> bytes:
+    return base64.b64decode(buffer)

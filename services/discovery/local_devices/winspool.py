@@ -15,26 +15,26 @@ from services.discovery.local_devices.printer_info import (
     ports_of,
     printers_of,
 )
-from services.discovery.local_devices.queues import Queue, SpoolerError, windows_queues
+from services.discovery.local_devices.queues import Listing, SpoolerError, windows_queues
 
 _LOCAL = 2  # PRINTER_ENUM_LOCAL
 _LEVEL = 2
 _MAX_BUFFER = 4_194_304  # octets of a list
 
 
-async def list_winspool(host: str) -> list[Queue]:
+async def list_winspool(host: str) -> Listing:
     """Raises: SpoolerError."""
     if sys.platform != "win32":
         raise SpoolerError("lists its own devices by winspool on Windows alone; this is none")
     if host != "localhost":
         raise SpoolerError("is asked by winspool as localhost: by its own agent, for itself")
     try:
-        return await asyncio.to_thread(_queues)
+        return await asyncio.to_thread(_listing)
     except (OSError, MalformedListError) as error:
         raise SpoolerError(f"gives no list of its printers: {error}") from None
 
 
-def _queues() -> list[Queue]:
+def _listing() -> Listing:
     """Raises: OSError, MalformedListError."""
     if sys.platform != "win32":
         raise OSError("not Windows")
@@ -49,13 +49,18 @@ def _queues() -> list[Queue]:
             buffer = ctypes.create_string_buffer(size)
             if call(*first, _LEVEL, buffer, size, byref(needed), byref(returned)):
                 layout = Layout(ctypes.sizeof(ctypes.c_void_p), ctypes.addressof(buffer))
-                return buffer.raw, min(returned.value, MAX_ENTRIES), layout
+                return buffer.raw, returned.value, layout
             if needed.value <= size:
                 break
             size = needed.value
         raise ctypes.WinError(ctypes.get_last_error())
 
-    return windows_queues(
-        printers_of(*listed(library.EnumPrintersW, _LOCAL, None)),
-        ports_of(*listed(library.EnumPortsW, None)),
+    printers, entries, layout = listed(library.EnumPrintersW, _LOCAL, None)
+    ports, port_entries, port_layout = listed(library.EnumPortsW, None)
+    return Listing(
+        windows_queues(
+            printers_of(printers, min(entries, MAX_ENTRIES), layout),
+            ports_of(ports, min(port_entries, MAX_ENTRIES), port_layout),
+        ),
+        is_cut=entries >= MAX_ENTRIES,
     )
