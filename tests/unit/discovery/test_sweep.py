@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
@@ -280,6 +282,29 @@ async def test_where_nobody_takes_answers_nothing_more_is_asked() -> None:
             for _ in range(asked + 100):
                 await anext(answers)
             assert len(crowd.asked) > asked
+
+
+def test_memory_does_not_grow_with_the_addresses_that_are_silent_or_cannot_be_sent_to() -> None:
+    """A /12 has sixteen times as many as were swept here, and must stay below 120 MB in all."""
+    swept = subprocess.run(
+        [sys.executable, "-m", "tests.unit.discovery.sweep_memory"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert int(swept.stdout) * 16 < 64_000
+
+
+def test_of_scattered_addresses_that_cannot_be_sent_to_a_bounded_number_is_named() -> None:
+    sweep = sweep_of(161, span("127.16.0.0", "127.31.255.255"))
+    for at in range(0, 50_000, 2):
+        sweep._cannot_send(OSError(errno.EHOSTUNREACH, "No route to host"), at, 161)
+
+    [(reason, named)] = sweep.unsendable.items()
+    assert reason == "nothing can be sent there: No route to host"
+    assert len(named) == 10_000
 
 
 async def test_an_address_outside_the_ceiling_gets_no_datagram_even_when_planned() -> None:
