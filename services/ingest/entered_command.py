@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.ingest.entered import Typed, author_of, enter, meters_of, take_back
 from shared.person import name_of_user
-from shared.store.entered import EnteredMeter, Entry, entries_of
+from shared.store.entered import EnteredMeter, Entry, entries_of, reports_over
 from shared.store.postgres import Store
 
 _MOST_LISTED = 10_000
@@ -45,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 async def _enter(store: Store, args: argparse.Namespace) -> None:
     typed = Typed(meters_of(args.meters), args.at, args.lower_because, args.instead_of)
     author = author_of(args.author or name_of_user(), args.reason)
-    _tell(await enter(store, args.place, args.device, typed, author))
+    await _tell(store, await enter(store, args.place, args.device, typed, author))
 
 
 async def _void(store: Store, args: argparse.Namespace) -> None:
     author = author_of(args.author or name_of_user(), args.reason)
-    _tell(await take_back(store, args.id, author))
+    await _tell(store, await take_back(store, args.id, author))
 
 
 async def _list(store: Store, args: argparse.Namespace) -> None:
@@ -60,8 +60,15 @@ async def _list(store: Store, args: argparse.Namespace) -> None:
         sys.stdout.write((_as_json(entry) if args.json else _as_text(entry)) + "\n")
 
 
-def _tell(made: EnteredMeter) -> None:
-    sys.stdout.write(f"{made.id}  {made.read_at:%Y-%m-%d %H:%M:%S} UTC  {made.device}\n")
+async def _tell(store: Store, entered: EnteredMeter) -> None:
+    async with store.transaction() as connection:
+        made = await reports_over(connection, entered.site, entered.read_at)
+    sys.stdout.write(f"{entered.id}  {entered.read_at:%Y-%m-%d %H:%M:%S} UTC  {entered.device}\n")
+    for report in made:
+        sys.stdout.write(
+            f"not in the report of {report.first} to {report.last}, made"
+            f" {report.made_at:%Y-%m-%d %H:%M} UTC; `pagetally report` makes it again\n"
+        )
 
 
 def _as_json(entry: Entry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -68,6 +68,15 @@ class Metered:
     site: str
     customer_id: int
     zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class MadeReport:
+    """A workbook that was made, and the days that it covers."""
+
+    first: date
+    last: date
+    made_at: datetime
 
 
 async def devices_called(connection: Connection, place: str, device: str) -> list[Metered]:
@@ -152,6 +161,22 @@ async def entries_of(connection: Connection, place: str | None, limit: int) -> l
         {"place": place, "limit": limit},
     )
     return [_entry(row) for row in await rows.fetchall()]
+
+
+async def reports_over(connection: Connection, site_name: str, at: datetime) -> list[MadeReport]:
+    """The newest report of each period that an instant lies in, of the site's customer."""
+    rows = await connection.execute(
+        """
+        select distinct on (r.period_from, r.period_to)
+            (r.period_from at time zone r.time_zone)::date as first,
+            (r.period_to at time zone r.time_zone)::date - 1 as last, r.made_at
+        from report r join site s on s.customer_id = r.customer_id
+        where s.name = %(site)s and r.period_from < %(at)s and r.period_to >= %(at)s
+        order by r.period_from, r.period_to, r.made_at desc
+        """,
+        {"site": site_name, "at": at},
+    )
+    return [MadeReport(**row) for row in await rows.fetchall()]
 
 
 async def note_known_since(connection: Connection, device_id: int, at: datetime) -> None:

@@ -95,6 +95,8 @@ async def test_an_attached_printer_is_billed_by_what_was_read_off_it(
 
     assert (before["Status"], before["Current total"]) == ("no meters", None)
     assert "attached to pc-7 by USB; a spooler knows no page counts" in before["Note"]
+    explained = await dealer.run("explain", before["Current read id"])
+    assert "no meters: it is attached to pc-7 by USB" in explained
     after = await row(store, "E78098L9N")
     assert (after["Previous total"], after["Current total"], after["Pages total"]) == (
         *(1000, 1500),
@@ -128,6 +130,34 @@ async def test_a_read_after_an_entry_closes_the_month(
 
     told = await row(store)
     assert (told["Pages total"], told["Note"], told["Source"]) == (520, None, "snmp")
+
+
+async def test_a_device_was_there_when_somebody_read_its_meter(
+    store: Store, site: Site, dealer: Dealer
+) -> None:
+    await stored(store, site, [read("2024-11-30T20:00", 1520)])
+
+    await enter(dealer, "total=1500", "--at", "2024-10-31T18:00")
+
+    assert (await row(store))["Current total"] == 1500
+    november = await row(store, period="2024-11")
+    assert (november["Pages total"], november["Status"]) == (20, "ok")
+
+
+async def test_who_enters_is_told_which_reports_do_not_hold_it(
+    store: Store, site: Site, dealer: Dealer
+) -> None:
+    await stored(store, site, [read("2024-09-30T20:00", 1000)])
+    for period in ("2024-09", "2024-10", "2024-11"):
+        await report(store, "Acme", period)
+    who = ("--author", "Dana", "--reason", "read off the panel")
+
+    said = await dealer.run(
+        *("admin", "meter", "enter", "hq", SERIAL, "total=1500", *who, "--at", "2024-10-31T18:00")
+    )
+
+    [told] = said.splitlines()[1:]
+    assert told.startswith("not in the report of 2024-10-01 to 2024-10-31, made ")
 
 
 async def test_a_meter_that_was_not_entered_is_blank(
