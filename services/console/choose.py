@@ -24,7 +24,6 @@ _NUMBERS: Mapping[str, tuple[Callable[[str], float], str]] = {
 
 @dataclass(frozen=True)
 class Chosen:
-    site: str
     looked_at: int  # the scope's version that the page showed
     author: str
     rows: Sequence[Choice]
@@ -55,7 +54,7 @@ def chosen_in(fields: Mapping[str, str]) -> Chosen:
         faults.append("the form does not say which scope it was made from")
     if faults:
         raise ChoiceError("\n".join(faults))
-    return Chosen(fields.get("site", ""), int(version), _author(fields), rows, added)
+    return Chosen(int(version), _author(fields), rows, added)
 
 
 def _row(fields: Mapping[str, str], number: int, faults: list[str]) -> Choice:

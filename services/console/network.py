@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
@@ -20,7 +21,7 @@ from shared.log import log
 from shared.messages import Preview
 from shared.store.network import Network, Row, network_of
 from shared.store.postgres import Store
-from shared.store.scope import StaleScopeError, change_scope
+from shared.store.scope import ScopeError, StaleScopeError, change_scope
 
 _NAMED = 100  # of a list that is no table
 _NOT_HERE = (
@@ -70,6 +71,7 @@ def network_pages(
             log.warning("console form refused", status=error.status, reason=str(error))
             return _told(pages, error.status, f"{error} Nothing was saved; load the page again.")
         site = fields.get("site", "")
+        begin = int(fields["begin"]) if re.fullmatch("[0-9]{1,6}", fields.get("begin", "")) else 0
         try:
             chosen = chosen_in(fields)
             async with store.transaction() as connection:
@@ -85,10 +87,11 @@ def network_pages(
                 )
                 log.info("scope set", site=site, version=scope.version, author=scope.author)
         except StaleScopeError as error:
-            return await page(request, site, status=409, faults=[str(error)])
-        except ChoiceError as error:
-            return await page(request, site, status=400, faults=str(error).splitlines())
-        return RedirectResponse(f"/network?{urlencode({'site': site})}", status_code=303)
+            return await page(request, site, begin, 409, [str(error)])
+        except (ChoiceError, ScopeError) as error:
+            return await page(request, site, begin, 400, str(error).splitlines())
+        where = urlencode({"site": site} | ({"begin": begin} if begin else {}))
+        return RedirectResponse(f"/network?{where}", status_code=303)
 
     return router
 

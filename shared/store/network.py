@@ -47,6 +47,8 @@ class Network:
 
 async def network_of(connection: Connection, site_name: str) -> Network | None:
     """None where there is no such site. Raises: ScopeError."""
+    if not site_name.isprintable():  # a name that no site has; PostgreSQL takes no NUL
+        return None
     found = await connection.execute(
         "select s.id, s.name, s.customer_id, c.name as customer, c.time_zone"
         " from site s join customer c on c.id = s.customer_id where s.name = %s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -55,7 +56,7 @@ async def set_scope(
         await _lock(connection, site_id)
         newest = await newest_scope(connection, site_id)
         version = newest[0] + 1 if newest else 1
-        return await _write(connection, site_id, version, fields, author, now)
+        return await _write(connection, site_id, fields, version, author, now)
 
 
 async def change_scope(
@@ -88,8 +89,8 @@ async def change_scope(
         after = change(before)
         if after == before:
             return before, before
-        fields = after.model_dump()
-        return before, await _write(connection, site_id, before.version + 1, fields, author, now)
+        fields = json.loads(after.to_json())
+        return before, await _write(connection, site_id, fields, before.version + 1, author, now)
 
 
 async def _lock(connection: Connection, site_id: int) -> None:
@@ -100,18 +101,19 @@ async def _lock(connection: Connection, site_id: int) -> None:
 async def _write(
     connection: Connection,
     site_id: int,
-    version: int,
     fields: Mapping[str, Any],
+    version: int,
     author: str,
     now: datetime,
 ) -> Scope:
+    """Raises: ScopeError, for what a site could not read."""
+    whole = {**fields, "version": version, "author": author, "changed_at": now}
     try:
-        scope = Scope.model_validate(
-            {**fields, "version": version, "author": author, "changed_at": now}
-        )
-        decode(Scope.routing_key, scope.to_json())
-    except (MessageError, ValueError) as error:
-        raise ScopeError(f"not a scope: {' '.join(str(error).split())[:300]}") from None
+        body = json.dumps(whole, default=datetime.isoformat, ensure_ascii=False).encode()
+        scope = decode(Scope.routing_key, body)
+    except ValueError as error:
+        raise ScopeError(f"not a scope: {error}") from None
+    assert isinstance(scope, Scope)
     await connection.execute(
         "insert into scope (site_id, version, author, changed_at, body)"
         " values (%s, %s, %s, %s, %s)",
