@@ -10,8 +10,9 @@ from services.solo.simulator import Rows, SimulatedAgent
 from shared.messages import MeterRead, RoundFinished, SegmentsListed, SnmpTarget
 from tests.network.lab import SEGMENTS, lab, only, walk
 
+CHOSEN = [SEGMENTS["a"], SEGMENTS["b"]]
 SCOPE = {
-    "segments": [SEGMENTS["a"], SEGMENTS["b"]],
+    "segments": CHOSEN,
     "credentials": [{"range": "10.61.0.0/16", "credentials": ["public"]}],
 }
 PRINTERS = {
@@ -37,10 +38,6 @@ def devices() -> dict[str, SimulatedAgent]:
     return {at: SimulatedAgent(walk(name)) for at, name in PRINTERS.items()} | switches
 
 
-def chosen(network: str) -> bool:
-    return network in SCOPE["segments"]
-
-
 async def test_two_of_three_segments_are_searched_and_nothing_of_the_third(tmp_path: Path) -> None:
     agents = devices()
     with lab(tmp_path, agents) as site:
@@ -57,7 +54,7 @@ async def test_two_of_three_segments_are_searched_and_nothing_of_the_third(tmp_p
     assert read == {at for at in PRINTERS if not at.startswith("10.61.3.")}
     [finished] = only(RoundFinished, told)
     assert finished.not_printers == 3  # two switches and the router
-    networks = [ip_network(text) for text in SEGMENTS.values() if chosen(text)]
+    networks = [ip_network(text) for text in CHOSEN]
     udp = [one for one in sent if one.protocol == socket.IPPROTO_UDP]
     assert {one.destination_port for one in udp} == {161}
     assert all(any(one.destination in network for network in networks) for one in udp)
