@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from uuid import uuid4
 
+from services.discovery.broadcast import Attached, attached
 from services.discovery.interfaces import default_gateway, own_interfaces
 from services.discovery.learn import Gateway, LearnedNetwork, learn
 from services.discovery.plan import Limits, Plan, Resolved, Wish, make_plan
-from services.discovery.preview import preview_of, size_of_search
+from services.discovery.preview import places_of, preview_of, searching, size_of_search
 from services.discovery.resolve import resolve
 from services.discovery.rounds import naming_typed
 from services.discovery.settings import NO_GATEWAY, DiscoverySettings
+from services.discovery.sweep import Sweep
 from services.discovery.wish import wish_of
 from shared.ceiling import Ceiling
 from shared.clock import utc_now
 from shared.credentials import Credential
 from shared.messages import NotReached, Segment, SegmentsListed
 from shared.scope import Scope
-from shared.spans import Network, holds, number_of, span_of, span_text, without
+from shared.spans import Network, Span, holds, number_of, span_of, span_text, without
 from shared.targets import Addresses, TargetError, parse_target
 
 _MOST_SEGMENTS = 1_000
@@ -40,21 +43,31 @@ class Site:
     credentials: Mapping[str, Credential]
     settings: DiscoverySettings
 
-    @property
-    def rate(self) -> float:
-        return min(self.settings.rate, self.ceiling.pace)
+    @cached_property
+    def places(self) -> Mapping[str, Span]:
+        return places_of(self.wish, self.resolved)
 
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.settings.max_addresses, self.settings.tries)
+    @cached_property
+    def attached(self) -> Sequence[Attached]:
+        return attached()
 
-    def plan(self, wish: Wish, limits: Limits) -> Plan:
+    def plan(self, wish: Wish, *, max_addresses: int | None = None) -> Plan:
         return make_plan(
             wish,
             resolved=self.resolved,
             ceiling=self.ceiling,
             credentials=self.credentials,
-            limits=limits,
+            limits=Limits(max_addresses or self.settings.max_addresses, self.settings.tries),
+            attached=self.attached,
+        )
+
+    def sweep(self, plan: Plan) -> Sweep:
+        return Sweep(
+            plan,
+            ceiling=self.ceiling,
+            credentials=self.credentials,
+            rate=min(self.settings.rate, self.ceiling.pace),
+            timeout_s=self.settings.timeout_s,
         )
 
 
@@ -149,7 +162,9 @@ async def segments_of(
 
 def refused_of(site: Site) -> list[NotReached]:
     """What of the scope a search would not reach, and why."""
-    return list(site.plan(site.wish, site.limits).not_reached)
+    spoolers = [(one.host, site.ceiling.spooler_refusal(one.host)) for one in site.wish.spoolers]
+    refused = [NotReached(target=host, reason=why) for host, why in spoolers if why]
+    return [*site.plan(site.wish).not_reached, *refused]
 
 
 def refusal_of(network: Network, site: Site) -> str | None:
@@ -166,10 +181,10 @@ def refusal_of(network: Network, site: Site) -> str | None:
         return f"this site's ceiling does not allow {what}"
     if outside:
         return f"this site's ceiling does not allow all of it: not {_some(outside)}"
-    if target.size > site.limits.max_addresses:
+    if target.size > site.settings.max_addresses:
         return (
             f"{target.size} addresses, and a round of this site asks at most"
-            f" {site.limits.max_addresses}; choose parts of it"
+            f" {site.settings.max_addresses}; choose parts of it"
         )
     return None
 
@@ -190,7 +205,7 @@ def _passes(site: Site, wish: Wish, target: Addresses) -> tuple[list[str], str]:
     """The credentials that would be sent to one address, or why none."""
     number = target.span[0]
     port = target.port or site.settings.port
-    plan = site.plan(wish, Limits(_ANY_SIZE))
+    plan = site.plan(wish, max_addresses=_ANY_SIZE)
     group = plan.group_of(number, port)
     if group:
         return list(dict.fromkeys(one.credential for one in group.passes)), ""
@@ -201,16 +216,8 @@ def _passes(site: Site, wish: Wish, target: Addresses) -> tuple[list[str], str]:
 
 def _segment(site: Site, one: LearnedNetwork, known: Sequence[int]) -> Segment:
     refused = refusal_of(one.network, site)
-    preview = preview_of(
-        one.network,
-        site.wish,
-        resolved=site.resolved,
-        ceiling=site.ceiling,
-        credentials=site.credentials,
-        limits=site.limits,
-        rate=site.rate,
-        timeout_s=site.settings.timeout_s,
-    )
+    plan = site.plan(searching(one.network, site.wish, site.places))
+    preview = preview_of(one.network, plan, site.sweep)
     size = size_of_search(one.network)
     return Segment(
         network=str(one.network),
@@ -236,7 +243,7 @@ def _left_out(networks: Sequence[LearnedNetwork], refused: Sequence[NotReached])
     return notes
 
 
-def _some(spans: Sequence[tuple[int, int]]) -> str:
+def _some(spans: Sequence[Span]) -> str:
     named = ", ".join(map(span_text, spans[:_MOST_NAMED]))
     more = len(spans) - _MOST_NAMED
     return f"{named} and {more} more parts" if more > 0 else named

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from services.discovery import listing
+from services.discovery.broadcast import Attached
 from services.discovery.interfaces import OwnNetwork
 from services.discovery.listing import list_segments
 from services.discovery.plan import Limits, make_plan
@@ -51,6 +52,8 @@ def own(monkeypatch: pytest.MonkeyPatch) -> list[OwnNetwork]:
     own = [OwnNetwork(ip_network("10.1.0.0/24"), "eth0")]
     monkeypatch.setattr(listing, "own_interfaces", lambda: own)
     monkeypatch.setattr(listing, "default_gateway", lambda: None)
+    near = Attached("eth0", "10.1.0.9", IPv4Network("10.1.0.0/24"))
+    monkeypatch.setattr(listing, "attached", lambda: [near])
     return own
 
 
@@ -152,7 +155,31 @@ async def test_what_a_person_added_within_a_segment_is_in_its_preview_and_nothin
 
     preview = segment(told, "10.1.0.0/24").preview
     assert preview
-    assert (preview.addresses, preview.datagrams) == (254, 2 * 254)
+    # of the device that was named, one more: whether it speaks SNMPv3
+    assert (preview.addresses, preview.datagrams) == (254, 2 * 254 + 1)
+
+
+async def test_the_rule_of_a_segment_is_in_its_preview(own: list[OwnNetwork]) -> None:
+    own.append(OwnNetwork(ip_network("10.2.0.0/24"), "eth1"))
+    slow = {"range": "10.1.0.0/24", "manner": {"pace": 5}, "broadcast": True}
+    scope = {
+        "segments": ["10.1.0.0/24"],
+        "credentials": [range_of("10.0.0.0/8", "public")],
+        "rules": [slow],
+    }
+    networks = (ip_network("10.0.0.0/8"),)
+
+    told = await listed(ceiling=Ceiling(networks, broadcast=True), scope=scope)
+    without = await listed(ceiling=Ceiling(networks), scope=scope)
+
+    ruled, usual = (segment(told, one).preview for one in ("10.1.0.0/24", "10.2.0.0/24"))
+    assert ruled
+    assert usual
+    assert ruled.datagrams == usual.datagrams + 2
+    assert ruled.seconds > 100 > usual.seconds
+    assert told.refused == []
+    [refused] = without.refused
+    assert refused.reason == "this site's ceiling does not allow broadcast"
 
 
 async def test_a_segment_outside_the_ceiling_is_refused_and_says_so() -> None:
@@ -205,12 +232,17 @@ async def test_what_the_site_refuses_of_a_scope_is_listed_with_its_reason() -> N
     scope = {
         "segments": ["10.1.0.0/24", "192.168.0.0/24"],
         "targets": ["10.1.0.400"],
+        "spoolers": [{"host": "front-desk", "protocol": "rprn_tcp"}],
         "credentials": [range_of("10.0.0.0/8", "public")],
     }
 
     told = await listed(scope=scope)
 
-    assert {one.target for one in told.refused} == {"192.168.0.0/24", "10.1.0.400"}
+    assert {one.target for one in told.refused} == {
+        "192.168.0.0/24",
+        "10.1.0.400",
+        "front-desk",
+    }
 
 
 # -- the gateway
