@@ -14,6 +14,7 @@ from services.discovery.interfaces import own_interfaces
 from services.discovery.learn import Gateway, learn
 from services.discovery.listing import Site, gateway_of, segments_of
 from services.discovery.plan import Wish
+from services.discovery.roster_look import known_addresses
 from services.discovery.settings import NO_GATEWAY, DiscoverySettings, checked_gateway
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
 from shared.credentials import PUBLIC, Credential, CredentialError, community_of, load_credentials
@@ -64,9 +65,11 @@ async def _run(args: argparse.Namespace, settings: DiscoverySettings) -> int:
         timeout_s=settings.timeout_s,
         tries=settings.tries,
     )
-    segments = await segments_of(site, learned.networks, known=())
+    known = known_addresses(settings.roster_file)
+    segments = await segments_of(site, learned.networks, known or ())
+    unknown = {"devices"} if known is None else set()
     for segment in segments:
-        _print(_as_json(segment) if args.json else _as_text(segment))
+        _print(_as_json(segment, unknown) if args.json else _as_text(segment))
     notes = [gateway, *learned.notes] if isinstance(gateway, str) else learned.notes
     total = {
         "segments": len(segments),
@@ -130,8 +133,8 @@ def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def _as_json(segment: Segment) -> str:
-    said = segment.model_dump(mode="json", exclude={"devices"}, exclude_none=True)
+def _as_json(segment: Segment, unknown: set[str]) -> str:
+    said = segment.model_dump(mode="json", exclude=unknown, exclude_none=True)
     return json.dumps({"outcome": "segment", **said})
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from services.cli import main
 from services.discovery import segments_command
+from services.discovery.devices import Device, Traits
 from services.discovery.interfaces import OwnNetwork
+from services.discovery.plan import Wish
+from services.discovery.roster import Roster, Round
 from services.discovery.segments import IP
 from services.solo.simulator import Rows, SimulatedAgent
+from shared.messages import SnmpTarget
+from shared.snmp.wire import V2C
 from tests.unit.discovery.test_commands import answering, lines
 from tests.unit.discovery.test_sweep import free_port
 
@@ -47,11 +54,31 @@ def test_a_typed_gateway_is_asked_and_each_segment_is_a_line(
     )
     assert allowed["preview"]["addresses"] == 254
     assert allowed["preview"]["credentials"] == ["public"]
-    assert "refused" not in allowed
+    assert not {"refused", "devices"} & allowed.keys()
     assert refused["refused"] == "this site's ceiling does not allow it"
     assert list(total) == ["segments", "gateway", "answered", "notes", "packets", "bytes"]
     assert (total["segments"], total["answered"]) == (2, True)
     assert total["gateway"] == f"127.9.8.2:{port}"
+
+
+def test_devices_are_counted_beside_an_agent_that_runs(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    instant = datetime(2026, 3, 2, tzinfo=UTC)
+    target = SnmpTarget(snmp="10.2.0.77")
+    known = Device(target, "public", V2C, Traits(), last_answered_at=instant)
+    begun = Round(uuid4(), "search", Wish(), started_at=instant, deadline=instant)
+    roster = Roster(state / "agent" / "roster.sqlite")
+    roster.begin(begun, instant)
+    roster.close_round(begun.id, [], [known])
+
+    with answering(port, {"127.9.8.4": SimulatedAgent(ROUTER)}):
+        assert main(["segments", "--gateway", f"127.9.8.4:{port}", "--json"]) == 0
+    roster.close()
+
+    [near, far, _], _ = lines(capsys)
+    assert (near["devices"], far["devices"]) == (1, 0)
 
 
 def test_a_gateway_that_does_not_answer_is_told_with_what_to_try(
