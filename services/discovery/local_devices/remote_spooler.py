@@ -26,7 +26,6 @@ from shared.scope import Spooler
 
 LIMIT_S = 60.0
 _PROGRAM = "services.discovery.local_devices.rprn"
-_MAX_TOLD = 16_777_216  # octets
 _KEPT_ENVIRONMENT = ("PATH", "PYTHONPATH", "SYSTEMROOT", "LANG")
 
 
@@ -67,7 +66,6 @@ async def _told(asked: bytes, limit_s: float) -> dict[str, Any]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env={name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ},
-        limit=_MAX_TOLD,
     )
     try:
         async with asyncio.timeout(limit_s):
@@ -78,7 +76,7 @@ async def _told(asked: bytes, limit_s: float) -> dict[str, Any]:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode or len(said) > _MAX_TOLD:
+    if process.returncode:
         raise SpoolerError("answers what is not understood as MS-RPRN")
     told: dict[str, Any] = json.loads(said)
     return told

@@ -23,6 +23,9 @@ from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_PRIVACY, DCERPC_v5, D
 from impacket.nmb import NetBIOSError, NetBIOSTimeout
 from impacket.smbconnection import SessionError, SMBConnection
 
+from services.discovery.local_devices.queues import SpoolerError
+from services.discovery.local_devices.refusals import DENIED, cut_off, no_call, no_logon, no_pipe
+
 _SMB_PORT = 445
 _MAPPER_PORT = 135
 _WAIT_S = 10.0  # for a connection, and for each answer
@@ -32,34 +35,8 @@ _LEVEL = 2
 _LOCAL = 2  # PRINTER_ENUM_LOCAL
 _ACCESS_DENIED = 5  # of Windows, MS-ERREF 2.2
 _INSUFFICIENT_BUFFER = 122
-# over TCP the account is proven with the first call: as Windows and as Samba refuse that
-_NOT_PROVEN = ("access_denied", "nca_s_proto_error")
 _DYNAMIC_PORTS = range(1024, 65536)
 _RAW_PRINTING = 9100
-
-# MS-ERREF 2.3.1
-_LOGON = {
-    0xC000006D: "does not take the user and password",
-    0xC000006A: "does not take the user and password",
-    0xC0000064: "does not take the user and password",
-    0xC0000234: "has locked the account",
-    0xC0000072: "says that the account is disabled",
-    0xC0000071: "says that the password is too old",
-    0xC0000224: "says that the password must be changed first",
-    0xC0000193: "says that the account has expired",
-    0xC000006E: "restricts the account",
-    0xC000006F: "does not let the account in at this time",
-    0xC0000070: "does not let the account in from this computer",
-    0xC000015B: "does not let the account in over the network",
-}
-_STATUS_ACCESS_DENIED = 0xC0000022
-_NO_PIPE = {  # MS-ERREF 2.3.1: not found, not available, closed
-    0xC0000034,
-    0xC000003A,
-    0xC00000AC,
-    0xC00000AE,
-    0xC00000B0,
-}
 
 
 class Asked(NamedTuple):
@@ -78,14 +55,10 @@ class List(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """PRINTER_INFO_2 and PORT_INFO_2; the ports are None where the account may not list them."""
+    """PRINTER_INFO_2 and PORT_INFO_2; the ports are None where they are not to be had."""
 
     printers: List
     ports: List | None
-
-
-class Refusal(Exception):  # noqa: N818  (an answer, and no error)
-    """Why there is no list: what the computer does, in words that follow its name."""
 
 
 class RpcEnumPorts(NDRCALL):  # type: ignore[misc]
@@ -110,44 +83,33 @@ class RpcEnumPortsResponse(NDRCALL):  # type: ignore[misc]
 
 
 def lists_of(asked: Asked) -> Lists:
-    """Raises: Refusal; and whatever impacket makes of an answer that it does not understand."""
+    """Raises: SpoolerError; what impacket raises where it does not understand an answer."""
     try:
         rpc = _over_pipe(asked) if asked.protocol == "rprn_pipe" else _over_tcp(asked)
         printers = _listed(rpc, _printers_call, "pPrinterEnum")
     except (NetBIOSTimeout, TimeoutError):
-        raise Refusal(f"does not answer at {asked.address} within {_WAIT_S:g} s") from None
+        raise SpoolerError(f"does not answer at {asked.address} within {_WAIT_S:g} s") from None
     except (OSError, NetBIOSError) as error:
-        raise Refusal(_cut_off(asked, error)) from None
+        raise SpoolerError(cut_off(asked.address, _first_port(asked), _said(error))) from None
     except DCERPCException as error:
-        raise Refusal(_refused(asked, str(error))) from None
+        is_over_tcp = asked.protocol == "rprn_tcp"
+        raise SpoolerError(no_call(str(error), is_over_tcp=is_over_tcp)) from None
     if printers is None:
-        raise Refusal("takes the account and denies it the list of its printers")
+        raise SpoolerError(DENIED)
     try:
         return Lists(printers, _listed(rpc, RpcEnumPorts, "pPort"))
-    except DCERPCException:
+    except (DCERPCException, SpoolerError):
         return Lists(printers, None)
 
 
-def _cut_off(asked: Asked, error: OSError | NetBIOSError) -> str:
-    port = _SMB_PORT if asked.protocol == "rprn_pipe" else _MAPPER_PORT
+def _first_port(asked: Asked) -> int:
+    return _SMB_PORT if asked.protocol == "rprn_pipe" else _MAPPER_PORT
+
+
+def _said(error: OSError | NetBIOSError) -> str:
+    """Of the error that impacket wrapped."""
     cause = error.args[1] if len(error.args) > 1 else error
-    said = getattr(cause, "strerror", None) or str(cause)
-    return (
-        f"cannot be reached at {asked.address}, TCP port {port}: {said}; is it on, and does its "
-        "firewall let this computer in?"
-    )
-
-
-def _refused(asked: Asked, said: str) -> str:
-    if said.startswith("Could not connect"):
-        return _cut_off(asked, OSError(said))
-    if "not_registered" in said:
-        return "has no spooler that takes RPC over TCP; try the protocol rprn_pipe"
-    if asked.protocol == "rprn_tcp" and any(fault in said for fault in _NOT_PROVEN):
-        return "does not take the user and password, or denies the account its spooler"
-    if "access_denied" in said:
-        return "takes the account and denies it the list of its printers"
-    return f"gives no list of its printers: {said[:200]}"
+    return getattr(cause, "strerror", None) or str(cause)
 
 
 def _over_pipe(asked: Asked) -> DCERPC_v5:
@@ -155,50 +117,44 @@ def _over_pipe(asked: Asked) -> DCERPC_v5:
     try:
         smb.login(asked.user, asked.password, asked.domain)
     except SessionError as error:
-        raise Refusal(_no_logon(error.getErrorCode())) from None
+        raise SpoolerError(no_logon(error.getErrorCode())) from None
     if smb.isGuestSession():
-        raise Refusal("does not know the account, and would let it in as a guest")
+        raise SpoolerError("does not know the account, and would let it in as a guest")
     pipe = transport.SMBTransport(asked.address, filename=r"\spoolss", smb_connection=smb)
     rpc = _private(pipe)
     try:
         rpc.connect()
     except SessionError as error:
-        raise Refusal(_no_pipe(error.getErrorCode())) from None
+        raise SpoolerError(no_pipe(error.getErrorCode())) from None
     rpc.bind(rprn.MSRPC_UUID_RPRN)
     return rpc
-
-
-def _no_logon(status: int) -> str:
-    if status == _STATUS_ACCESS_DENIED:
-        return "denies the account access"
-    return _LOGON.get(status, f"does not let the account in: 0x{status:08X}")
-
-
-def _no_pipe(status: int) -> str:
-    if status == _STATUS_ACCESS_DENIED:
-        return "takes the account and denies it access; may it use the computer over the network?"
-    if status in _NO_PIPE:
-        return r"has no spooler at \pipe\spoolss; does its Print Spooler run and take clients?"
-    return rf"does not open \pipe\spoolss: 0x{status:08X}"
 
 
 def _over_tcp(asked: Asked) -> DCERPC_v5:
     mapper = transport.TCPTransport(asked.address, _MAPPER_PORT)
     mapper.set_connect_timeout(_WAIT_S)
     rpc = mapper.get_dce_rpc()
-    rpc.connect()
+    _connect(rpc, asked.address, _MAPPER_PORT)
     binding = epm.hept_map(asked.address, rprn.MSRPC_UUID_RPRN, protocol="ncacn_ip_tcp", dce=rpc)
     rpc.disconnect()
     found = re.search(r"\[(\d{1,5})\]$", binding)
     port = int(found[1]) if found else 0
     if port not in _DYNAMIC_PORTS or port == _RAW_PRINTING:
-        raise Refusal(f"names TCP port {port} as its spooler's, which is none of RPC's")
+        raise SpoolerError(f"names TCP port {port} as its spooler's, which is none of RPC's")
     spooler = transport.TCPTransport(asked.address, port)
     spooler.set_credentials(asked.user, asked.password, asked.domain)
     rpc = _private(spooler)
-    rpc.connect()
+    _connect(rpc, asked.address, port)
     rpc.bind(rprn.MSRPC_UUID_RPRN)
     return rpc
+
+
+def _connect(rpc: DCERPC_v5, address: str, port: int) -> None:
+    try:
+        rpc.connect()
+    except DCERPCException as error:
+        said = str(error).removeprefix("Could not connect: ").rpartition("] ")[2]
+        raise SpoolerError(cut_off(address, port, said)) from None
 
 
 def _private(way: transport.DCERPCTransport) -> DCERPC_v5:
@@ -232,10 +188,10 @@ def _listed(rpc: DCERPC_v5, new_call: Callable[[], NDRCALL], buffer: str) -> Lis
             return None
         octets = answer["pcbNeeded"]
         if error != _INSUFFICIENT_BUFFER:
-            raise Refusal(f"gives no list of its printers: Windows error {error}")
+            raise SpoolerError(f"gives no list of its printers: Windows error {error}")
         if not 0 < octets <= _MAX_BUFFER:
-            raise Refusal(f"has a list of {octets} octets; at most {_MAX_BUFFER} are taken")
-    raise Refusal("has a list that grows while it is asked for")
+            raise SpoolerError(f"has a list of {octets} octets; at most {_MAX_BUFFER} are taken")
+    raise SpoolerError("has a list that grows while it is asked for")
 
 
 def main() -> None:
@@ -243,7 +199,7 @@ def main() -> None:
     asked = Asked(**json.loads(sys.stdin.readline()))
     try:
         told: object = lists_of(asked)._asdict()
-    except Refusal as refusal:
+    except SpoolerError as refusal:
         told = {"refusal": str(refusal)}
     json.dump(told, sys.stdout)
 
