@@ -239,6 +239,33 @@ async def test_what_a_computer_has_attached_is_ordered_unless_it_answers_by_netw
     assert [one.target for one in unplugged.silent] == [attached("label").target]
 
 
+async def test_a_device_that_is_first_seen_while_others_are_read_waits_for_a_search(
+    site: Site,
+) -> None:
+    site.list_attached = lists(attached("label"))
+    await run_round(site, {}, "search", spoolers=(PC,))
+    site.list_attached = lists(attached("label"), attached("new"))
+
+    read = await run_round(site, {}, spoolers=(PC,))
+    searched = await run_round(site, {}, "search", spoolers=(PC,))
+
+    assert (len(read.orders), len(searched.orders)) == (1, 2)
+
+
+async def test_an_attached_device_that_comes_to_answer_by_network_is_one_device(
+    site: Site,
+) -> None:
+    site.list_attached = lists(attached("shared", address="127.9.4.2"))
+    alone = await run_round(site, {}, "search", spoolers=(PC,))
+
+    by_network = await run_round(site, {2: "AAA111"}, "search", spoolers=(PC,))
+
+    assert [one.target.key for one in alone.orders] == ["spooled:pc7/shared"]
+    assert len(by_network.orders) == 1
+    assert by_network.silent == []
+    assert [one.address for one in site.roster.known()] == ["127.9.4.2"]
+
+
 async def test_an_order_for_an_attached_device_says_what_its_computer_says(site: Site) -> None:
     site.list_attached = lists(attached("label"))
     bus = Bus()

@@ -12,6 +12,7 @@ TABLE = """\
 IP address       HW type     Flags       HW address            Mask     Device
 10.0.0.1         0x1         0x2         02:fc:00:00:00:05     *        eth0
 10.0.0.7         0x1         0x0         00:00:00:00:00:00     *        eth0
+10.0.0.6         0x1         0x0         00:17:c8:00:00:0b     *        eth0
 10.0.0.8         0x1         0x6         00:17:C8:00:00:0A     *        eth0
 10.0.0.9         0x1         0x2         01:00:5e:00:00:01     *        eth0
 a line that is none
