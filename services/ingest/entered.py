@@ -28,7 +28,7 @@ from shared.store.postgres import Connection, Store
 from shared.text import clean
 
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # a report takes no older read for an opening one
-_LONGEST_AUTHOR, _LONGEST_REASON = 100, 500
+_LONGEST = 500  # letters of a name or a reason
 _INSERT = """
     insert into entered_meter (site_id, id, ledger_no, replaces, read_at, entered_at, author,
         reason, names, amounts, units, body, digest)
@@ -65,6 +65,7 @@ async def enter(
 
     Raises: AdminError, where it cannot be so; StoreError.
     """
+    because = typed.lower_because
     async with store.transaction() as connection:
         device = await _device(connection, place, device_name)
         site = Site(device.site_id, device.site, device.customer_id)
@@ -83,7 +84,7 @@ async def enter(
             reason=author.reason,
             meters=dict(typed.meters),
             units={name: usual_unit(name) for name in typed.meters},
-            lower_because=_optional("--lower-because", typed.lower_because),
+            lower_because=because and _line("--lower-because", because),
             replaces=typed.instead_of,
         )
         await _append(connection, site, ledger, device.id, entered)
@@ -115,9 +116,7 @@ async def take_back(store: Store, entry_id: UUID, author: Author) -> EnteredMete
 
 def author_of(name: str, reason: str) -> Author:
     """Raises: AdminError."""
-    return Author(
-        _line("--author", name, _LONGEST_AUTHOR), _line("--reason", reason, _LONGEST_REASON)
-    )
+    return Author(_line("--author", name), _line("--reason", reason))
 
 
 def meters_of(words: Iterable[str]) -> dict[str, int]:
@@ -237,15 +236,11 @@ async def _append(
     )
 
 
-def _line(option: str, text: str, longest: int) -> str:
-    line = clean(text, longest + 1)
-    if line is None or len(line) > longest:
-        raise AdminError(f"{option}: has 1 to {longest} letters")
+def _line(option: str, text: str) -> str:
+    line = clean(text, _LONGEST + 1)
+    if line is None or len(line) > _LONGEST:
+        raise AdminError(f"{option}: has 1 to {_LONGEST} letters")
     return line
-
-
-def _optional(option: str, text: str | None) -> str | None:
-    return _line(option, text, _LONGEST_REASON) if text else None
 
 
 def _utc(instant: datetime) -> str:

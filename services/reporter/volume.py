@@ -258,7 +258,9 @@ def _marked(opening: StoredRead | None, closing: StoredRead | None, period: Peri
 
 
 def _empty_since(known: Sequence[StoredRead], closing: StoredRead, period: Period) -> list[str]:
-    later = [read for read in known if _by_time(read) > _by_time(closing)]
+    # a spooler never tells a meter, so that it is silent of it is no news
+    told = [read for read in known if _family(read) != "spooled"]
+    later = [read for read in told if _by_time(read) > _by_time(closing)]
     if not later:
         return []
     reason = later[-1].no_meters_because or "no reason given"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from shared.messages import (
     SpooledTarget,
     order_id,
 )
+from shared.store.entered import EnteredMeter
 from shared.store.postgres import Store
 from tests.contract.northwind import stored
 from tests.contract.shop import Dealer, report
@@ -360,6 +362,19 @@ async def test_a_device_whose_reads_are_held_gets_no_entry(
     said = await enter(dealer, "total=1500", "--at", "2024-10-31T18:00", status=1)
 
     assert "are held" in said
+
+
+def test_an_entry_as_the_first_version_wrote_it_can_be_read_for_ever() -> None:
+    body = """
+        {"id":"11111111-1111-5111-8111-111111111111","site":"hq","device":"serial KYOCERA VB1",
+         "read_at":"2024-10-31T17:00:00Z","entered_at":"2024-11-02T08:00:00Z","author":"Dana",
+         "reason":"read off the panel","meters":{"total":1500},"units":{"total":"impressions"},
+         "lower_because":null,"replaces":null}
+    """
+
+    kept = EnteredMeter.model_validate_json(body)
+
+    assert json.loads(kept.model_dump_json()) == json.loads(body)
 
 
 def test_an_instant_is_the_customers_unless_it_says_more() -> None:

@@ -65,6 +65,17 @@ def test_an_entry_in_another_unit_than_the_device_counts_bills_nothing() -> None
     assert told.notes[0] == "total: unit changed from A4 equivalents to impressions"
 
 
+def test_a_spooler_that_lists_the_device_after_its_meter_was_taken_is_no_news() -> None:
+    told = volume(
+        entered("2026-09-30T20:00", 1000),
+        entered("2026-10-31T18:00", 1500),
+        read("2026-10-31T20:00", profile="spooled@1", no_meters_because="it is attached by USB"),
+    )
+
+    assert (told.status, told.pages) == ("ok", {"total": 500})
+    assert all("entered by hand" in note for note in told.notes)
+
+
 def test_the_rows_of_the_reads_around_an_entry_are_compared() -> None:
     one, two = (
         read(when, {"total": 1000}, profile=profile)
