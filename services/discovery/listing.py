@@ -120,11 +120,11 @@ def gateway_of(site: Site) -> Gateway | str:
     """The router that may be asked, with the credentials set for its address; or why none is."""
     setting = site.settings.gateway
     if setting == NO_GATEWAY:
-        return "no gateway was asked: DISCOVERY_GATEWAY is none; its own networks are listed"
+        return "no gateway was asked, as DISCOVERY_GATEWAY says; this box's own networks are listed"
     entry = setting or default_gateway()
     if entry is None:
         return (
-            "this box has no default gateway, its own networks are listed;"
+            "this box has no default gateway, and its own networks are listed;"
             " a router that knows others may be named in DISCOVERY_GATEWAY"
         )
     try:
@@ -143,10 +143,8 @@ def gateway_of(site: Site) -> Gateway | str:
             " networks in the ceiling, a credential for its address in the scope, or"
             " DISCOVERY_GATEWAY and DISCOVERY_CREDENTIALS"
         )
-    address = entry if target.port is None else span_text(target.span)
-    return Gateway(
-        address, target.port or site.settings.port, {one: site.credentials[one] for one in passes}
-    )
+    port = target.port or site.settings.port
+    return Gateway(span_text(target.span), port, {one: site.credentials[one] for one in passes})
 
 
 async def segments_of(
