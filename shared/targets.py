@@ -65,10 +65,36 @@ class HostName:
 
 @dataclass(frozen=True)
 class Several:
-    """Networks, ranges or addresses in one entry: `10.1-4.0.0/24`, `10.10.10-12.*`."""
+    """Networks, ranges or addresses in one entry: `10.1-4.0.0/24`, `10.10.10-12.*`.
+
+    Made as they are asked for: a list of such entries may mean millions.
+    """
 
     entry: str
-    parts: tuple[Addresses, ...]
+    octets: tuple[range, ...]  # four, each the values it may have
+    prefix: int
+
+    @property
+    def count(self) -> int:
+        """Of its parts."""
+        lengths = [len(values) for values in self.octets]
+        return prod(lengths[:3]) if self.prefix == 32 else prod(lengths)
+
+    @property
+    def parts(self) -> list[Addresses]:
+        *begins, last = self.octets
+        return [
+            self._part(".".join(map(str, begin)), run)
+            for begin in product(*begins)
+            for run in ([last] if self.prefix == 32 else [range(at, at + 1) for at in last])
+        ]
+
+    def _part(self, begin: str, run: range) -> Addresses:
+        first, last = number_of(f"{begin}.{run[0]}"), number_of(f"{begin}.{run[-1]}")
+        if self.prefix == 32:
+            return Addresses(span_text((first, last)), (first, last))
+        span = first, first + 2 ** (32 - self.prefix) - 1
+        return Addresses(f"{begin}.{run[0]}/{self.prefix}", span, is_network=True)
 
 
 @dataclass(frozen=True)
@@ -115,7 +141,7 @@ def as_addresses(target: TypedTarget, resolved: Mapping[str, Sequence[str]]) -> 
     if isinstance(target, HostName):
         return at_addresses(target, resolved.get(target.name, ()))
     if isinstance(target, Several):
-        return list(target.parts)
+        return target.parts
     return [target] if isinstance(target, Addresses) else []
 
 
@@ -184,20 +210,21 @@ def _several(text: str) -> Addresses | Several:
     prefix = int(bits) if slash else 32 - 8 * stars
     if prefix > 32:
         raise ValueError(f"a prefix is a number from 0 to 32, not {bits!r}")
-    values = [_values(octet) for octet in octets]
-    runs = [values.pop()] if prefix == 32 else [(one,) for one in values.pop()]
-    count = prod(map(len, values)) * len(runs)
-    if count > MAX_PARTS:
-        raise ValueError(f"means {count} parts, and one entry may mean {MAX_PARTS}; write larger")
-    parts = [
-        _part(".".join(map(str, begin)), run, prefix) for begin in product(*values) for run in runs
-    ]
-    if len(parts) == 1:
-        return replace(parts[0], entry=text)
-    return Several(text, tuple(parts))
+    several = Several(text, tuple(map(_values, octets)), prefix)
+    for at, values in enumerate(several.octets):
+        step = 2 ** min(8, max(0, 8 * (at + 1) - prefix))
+        misfit = next((value for value in values if value % step), None)
+        if misfit is not None:
+            begin = "0" if step == 256 else f"a multiple of {step}"
+            raise ValueError(f"a network of /{prefix} has {begin} where {misfit} stands")
+    if several.count > MAX_PARTS:
+        raise ValueError(
+            f"means {several.count} parts, and one entry may mean {MAX_PARTS}; write larger"
+        )
+    return replace(several.parts[0], entry=text) if several.count == 1 else several
 
 
-def _values(octet: str) -> Sequence[int]:
+def _values(octet: str) -> range:
     first, _, last = octet.replace("*", "0-255").partition("-")
     begin, end = int(first), int(last or first)
     if end > 255:
@@ -205,13 +232,6 @@ def _values(octet: str) -> Sequence[int]:
     if end < begin:
         raise ValueError(f"{octet!r} ends before it begins; did you mean {last}-{first}?")
     return range(begin, end + 1)
-
-
-def _part(begin: str, run: Sequence[int], prefix: int) -> Addresses:
-    if prefix < 32:
-        return _network(f"{begin}.{run[0]}/{prefix}")
-    span = number_of(f"{begin}.{run[0]}"), number_of(f"{begin}.{run[-1]}")
-    return Addresses(span_text(span), span)
 
 
 def _sized(target: Addresses) -> Addresses:

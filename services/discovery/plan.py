@@ -37,6 +37,7 @@ from shared.targets import (
     Addresses,
     Broadcast,
     HostName,
+    Several,
     TypedTarget,
     as_addresses,
     parse_targets,
@@ -150,7 +151,8 @@ class _Planner:
         self.excluded = merged(one.span for one in excluded)
         site_targets = self._read(wish.site_targets)
         self.names = self._names(site_targets)
-        self.rules = self._rules()
+        self.ruled = self._said([(rule.range, rule) for rule in wish.rules], "rule of ")
+        self.rules = Ranges(self.ruled, SegmentRule(range=""))
         targets = [*site_targets, *self._read(wish.targets)]
         if wish.kind == "read":
             for known in wish.known:
@@ -199,7 +201,9 @@ class _Planner:
             except IppUriError as error:
                 self._miss("the exclusion of an IPP printer", str(error))
 
-    def _read(self, entries: Iterable[str], what: str = "") -> list[Addresses]:
+    def _read(
+        self, entries: Iterable[str], what: str = "", room: int = _MOST_PARTS
+    ) -> list[Addresses]:
         """Entries as addresses; what cannot be read or resolved is named as not reached."""
         read, faults = parse_targets(one for one in entries if not is_ipp_uri(one))
         for fault in faults:
@@ -207,11 +211,10 @@ class _Planner:
             self._miss(what + entry, reason)
         found: list[Addresses] = []
         for target in read:
-            parts = self._addresses(target, what)
-            if len(found) + len(parts) <= _MOST_PARTS:
-                found.extend(parts)
-            else:
+            if isinstance(target, Several) and len(found) + target.count > room:
                 self._miss(what + target.entry, _TOO_MANY_PARTS)
+            else:
+                found.extend(self._addresses(target, what))
         return found
 
     def _addresses(self, target: TypedTarget, what: str) -> list[Addresses]:
@@ -231,19 +234,12 @@ class _Planner:
         typed = [(target.span, self.wish.site_credentials) for target in site_targets]
         return Ranges([*typed, *ranges], ())
 
-    def _rules(self) -> Ranges[SegmentRule]:
-        said = [(rule.range, rule) for rule in self.wish.rules]
-        return Ranges(self._said(said, "rule of "), SegmentRule(range=""))
-
     def _said(self, said: Iterable[tuple[str, T]], what: str) -> list[tuple[Span, T]]:
         """Of a scope's ranges the smallest first."""
         ranges: list[tuple[Span, T]] = []
         for entry, words in said:
-            parts = self._read([entry], what)
-            if len(ranges) + len(parts) <= _MOST_PARTS:
-                ranges.extend((part.span, words) for part in parts)
-            else:
-                self._miss(what + entry, _TOO_MANY_PARTS)
+            parts = self._read([entry], what, _MOST_PARTS - len(ranges))
+            ranges.extend((part.span, words) for part in parts)
         return sorted(ranges, key=lambda one: one[0][1] - one[0][0])
 
     def _take(self, target: Addresses, found_by: FoundBy, known: Known | None = None) -> None:
@@ -295,10 +291,11 @@ class _Planner:
                     yield from asks
         if self.wish.broadcast and not asked:
             self._miss("broadcast", "this box is attached to no IPv4 network")
-        for rule in self.wish.rules if self.wish.kind == "search" else ():
-            spans = merged(one.span for one in self._read([rule.range], "rule of "))
-            if rule.broadcast and not common(spans, merged(asked)):
-                self._miss(f"broadcast in {rule.range}", _NOT_ATTACHED)
+        if self.wish.kind == "search":
+            used = {rule.range for span, rule in self.ruled if common([span], merged(asked))}
+            for rule in self.wish.rules:
+                if rule.broadcast and rule.range not in used:
+                    self._miss(f"broadcast in {rule.range}", _NOT_ATTACHED)
 
     def _within_ceiling(self, target: Addresses, wanted: Spans, port: int) -> Spans:
         allowed = self.ceiling.allowed_at(port)

@@ -289,6 +289,21 @@ def test_the_longest_scope_that_a_hub_can_send_holds_the_agent_up_for_moments(en
     assert time.monotonic() - began < 10
 
 
+def test_ranges_of_networks_hold_the_agent_up_for_moments_however_many_there_are() -> None:
+    many = [f"10.{n // 200}.{n % 200}-255.0/30" for n in range(10_000)]
+    began = time.monotonic()
+
+    made = plan(
+        segments=many,
+        exclusions=many[5000:],
+        rules=[SegmentRule(range=entry, broadcast=True) for entry in many[:1000]],
+        credentials=[CredentialRange(range=entry, credentials=["public"]) for entry in many[:1000]],
+    )
+
+    assert made.not_reached
+    assert time.monotonic() - began < 10
+
+
 def test_a_printer_s_uri_is_read_by_ipp_in_searches_and_reads() -> None:
     uris = ["ipp://10.0.0.7/ipp/print", "IPP://10.0.0.7/ipp/print", "ipps://hall/ipp"]
     for kind in ("search", "read"):
