@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from services.ingest.choosing_command import add_choosing
+from services.ingest.device_command import add_arguments as add_device
 from services.ingest.entered_command import add_arguments as add_meter
 from services.ingest.gaps import gaps
 from services.ingest.recipients import (
@@ -55,6 +56,7 @@ def add_arguments(parser: _Parser) -> None:
     _add_list(nouns.add_parser("recipient", help="who gets a customer's reports"), "address")
     _add_list(nouns.add_parser("schedule", help="when a customer's report is made"), "cron")
     add_meter(nouns.add_parser("meter", help="counts that somebody read off a device"))
+    add_device(nouns.add_parser("device", help="devices whose reads are held"))
     for verb, about in (("backup", "write all to a file"), ("restore", "fill an empty database")):
         chore = nouns.add_parser(verb, help=about)
         chore.add_argument("file", type=Path, metavar="FILE")

@@ -39,16 +39,21 @@ async def let_go(connection: Connection, site: Site, sightings: Sequence[Sightin
         for earlier in await cursor.fetchall():
             (held if earlier["held"] else other).add(earlier["round_id"])
         if held & other:
-            await release(connection, site, row["id"], row["held_because"])
+            await unlock(connection, row["id"])
+            await give_back(connection, site, row["id"], row["held_because"])
 
 
-async def release(connection: Connection, site: Site, device_id: int, because: str) -> None:
-    """Give the reads that wait for this reason to the device, and let its later ones be placed."""
+async def unlock(connection: Connection, device_id: int) -> None:
+    """Let the device's later reads be placed."""
     await connection.execute(
         "update device set held_because = null, held_as = null, held_at = null, instead_of = null"
         " where id = %s",
         (device_id,),
     )
+
+
+async def give_back(connection: Connection, site: Site, device_id: int, because: str) -> None:
+    """Give the reads that wait for this reason to the device."""
     await connection.execute(
         "update evidence set device_id = %s, held_because = null"
         " where site_id = %s and held_because = %s",

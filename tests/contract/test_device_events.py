@@ -100,6 +100,20 @@ async def test_a_device_that_moved_keeps_its_reads_and_its_move_is_told(hub: Hub
     assert await hub.number("select count(distinct device_id) from evidence") == 1
 
 
+async def test_a_second_address_that_is_gone_again_is_no_move(hub: Hub) -> None:
+    for read in (on(1, OLD), on(2, OLD), on(2, OLD, at=9), on(3, OLD), on(4, OLD)):
+        await hub.send(read)
+
+    assert await events(hub) == []
+    assert await standing(hub, "CN00001") == [
+        ("mac", "00:1b:a9:00:00:01", 1, 4),
+        ("snmp", target(7).key, 1, 4),
+        ("snmp", target(9).key, 2, 2),
+    ]
+    await hub.send(on(5, OLD, at=9))
+    assert [kind for kind, *_ in await events(hub)] == ["moved"]
+
+
 async def test_another_device_at_an_address_takes_nothing_of_the_one_before(hub: Hub) -> None:
     await hub.send(on(1, OLD))
     await hub.send(on(2, OTHER))
@@ -146,12 +160,15 @@ async def test_a_read_that_comes_late_does_not_hide_the_newer_mac_address(hub: H
 
 async def test_two_live_devices_with_one_serial_are_an_event_and_stand_nowhere(hub: Hub) -> None:
     twin = OLD.model_copy(update={"mac": "00:1b:a9:00:00:02"})
-    await hub.send(on(1, OLD))
-    await hub.send(on(2, OLD), on(2, twin, at=8))
+    for read in (on(1, OLD), on(2, OLD, at=9), on(2, twin, at=8)):
+        await hub.send(read)
 
     [event] = await events(hub)
     assert event[:2] == ("twins", "serial HP CN00001")
-    assert [stay[3] for stay in await standing(hub, "CN00001")] == [1, 1]
+    assert await standing(hub, "CN00001") == [
+        ("mac", "00:1b:a9:00:00:01", 1, 1),
+        ("snmp", target(7).key, 1, 1),
+    ]
 
 
 async def test_a_new_serial_on_the_mac_of_one_that_is_gone_waits_for_a_person(hub: Hub) -> None:
@@ -329,6 +346,7 @@ async def test_rebuilt_events_and_stays_are_those_that_were_there(hub: Hub) -> N
     before = {table: await _all(hub, table) for table in tables}
     assert all(before.values())
 
+    await hub.rows("delete from device_stay")
     await rebuild(hub.store, hub.site)
     assert {table: await _all(hub, table) for table in tables} == before
 
