@@ -20,7 +20,7 @@ COMMANDS = {
     "probe": ("services.poller.command", "read devices now"),
     "record": ("services.poller.record_command", "a redacted walk of a device, for a bug report"),
     "replay": ("services.solo.replay", "answer as recorded devices, on loopback"),
-    "credential": ("services.discovery.credential_command", "the site's SNMP credentials"),
+    "credential": ("services.discovery.credential_command", "the site's credentials"),
     "sent": ("services.uploader.sent_command", "what left this site"),
     "check": ("services.uploader.check_command", "try every step from here to the hub"),
     "report": ("services.reporter.command", "make, mail or list a customer's workbooks"),

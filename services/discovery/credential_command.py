@@ -6,8 +6,11 @@ import argparse
 import asyncio
 import getpass
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 
 from services.discovery.identify import SYS_DESCR, SYS_OBJECT_ID, text_of
+from services.discovery.local_devices.attached import list_attached
 from services.discovery.settings import DiscoverySettings
 from shared.ceiling import CeilingFileError, load_ceiling
 from shared.credentials import (
@@ -23,6 +26,7 @@ from shared.credentials import (
     v3_credential,
     windows_credential,
 )
+from shared.scope import Spooler
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
 from shared.snmp.port import SnmpError
@@ -30,6 +34,7 @@ from shared.spans import address_of
 from shared.targets import Addresses, TargetError, parse_target
 
 _LONGEST_LINE = 1100
+_LONGEST_HOST = 253  # of a name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     v3.add_argument("--privacy", choices=PRIVACIES, help="how it is encrypted (none)")
     v3.add_argument("--context", metavar="NAME", help="such as Jetdirect (none)")
     commands.add_parser("list", help="the names")
-    test = commands.add_parser("test", help="ask one address with it")
+    test = commands.add_parser("test", help="ask one address, or one computer's spooler, with it")
     test.add_argument("name", metavar="NAME")
-    test.add_argument("address", metavar="ADDRESS[:PORT]")
+    test.add_argument("address", metavar="ADDRESS[:PORT]|COMPUTER")
+    test.add_argument(
+        "--protocol",
+        choices=("rprn_pipe", "rprn_tcp"),
+        default="rprn_pipe",
+        help="with a Windows account (%(default)s)",
+    )
     remove = commands.add_parser("remove", help="forget it")
     remove.add_argument("name", metavar="NAME")
 
@@ -131,7 +142,7 @@ def _test(args: argparse.Namespace, settings: DiscoverySettings) -> int:
     if args.name not in credentials:
         raise CredentialError(f"{settings.credentials_file}: holds no credential {args.name!r}")
     if credentials[args.name].version == "windows":
-        raise CredentialError(f"{args.name}: is a Windows account, which no device is asked with")
+        return _test_spooler(args, settings, credentials)
     target = parse_target(args.address)
     if not isinstance(target, Addresses) or target.size != 1:
         raise TargetError(f"{args.address}: a credential is tested on one address")
@@ -142,6 +153,24 @@ def _test(args: argparse.Namespace, settings: DiscoverySettings) -> int:
         return 1
     sys.stdout.write(f"{args.address} answers to {args.name}: {words}\n")
     return 0
+
+
+def _test_spooler(
+    args: argparse.Namespace, settings: DiscoverySettings, credentials: Mapping[str, Credential]
+) -> int:
+    """What a computer lists to an account; typed here, it needs no other naming."""
+    spooler = Spooler(
+        host=args.address[:_LONGEST_HOST], protocol=args.protocol, credential=args.name
+    )
+    ceiling = replace(load_ceiling(settings.ceiling_file), spooler_hosts=(spooler.host,))
+    found = asyncio.run(list_attached([spooler], ceiling=ceiling, credentials=credentials))
+    for missed in found.not_reached:
+        sys.stderr.write(f"pagetally credential: {missed.target} {missed.reason}\n")
+    for device in found.devices:
+        queue = device.target.spooled
+        words = (queue.queue, queue.kind, queue.port_name, device.seen.driver or "no driver")
+        sys.stdout.write("  ".join(words) + "\n")
+    return 1 if found.not_reached else 0
 
 
 async def _ask(target: Addresses, credential: Credential, settings: DiscoverySettings) -> str:

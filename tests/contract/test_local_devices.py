@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from services.cli import main
 from services.discovery.local_devices.attached import Attached, list_attached
 from services.discovery.local_devices.queues import SpoolerError
 from services.discovery.local_devices.remote_spooler import spooler_queues
@@ -106,6 +109,26 @@ def test_sambas_devices_are_listed_with_the_kind_and_the_address_of_each_port(
         "Shop",
         "ready",
     )
+
+
+def test_an_account_is_tested_on_a_computer_and_shows_what_it_lists(
+    computer: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PAGETALLY_STATE", str(tmp_path))
+    for name, typed in (("good", samba.READER_PASSWORD), ("bad", "wr0ng-password")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        assert main(["credential", "add", name, "--windows", samba.READER]) == 0
+
+    assert main(["credential", "test", "good", computer]) == 0
+    assert main(["credential", "test", "bad", computer]) == 1
+
+    said = capsys.readouterr()
+    assert "labels  lpt  LPT1:  Northwind Label\n" in said.out
+    assert f"{computer} does not take the user and password; asked with cred" in said.err
+    assert "wr0ng-password" not in said.out + said.err
 
 
 @pytest.mark.parametrize("user", [samba.READER, "somebody-else"])

@@ -203,11 +203,10 @@ def test_a_windows_account_is_kept_and_no_device_is_asked_with_it(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert credential("add", "print-servers", "--windows", r"OFFICE\reader", typed="s3cret\n") == 0
-    assert credential("test", "print-servers", "127.0.0.1") == 2
     sweep("127.0.0.1", "--credential", "print-servers", "--port", str(free_port()))
 
     captured = capsys.readouterr()
-    assert captured.err.count("is a Windows account, which no device is asked with") == 2
+    assert "is a Windows account, which no device is asked with" in captured.err
     assert "s3cret" not in captured.out + captured.err
 
 
