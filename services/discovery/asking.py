@@ -172,17 +172,17 @@ class Asking:
         wish, to_list = self._round.wish, self._to_list
         if not to_list:
             return
-        attached = await self._means.list_attached(
+        listed = await self._means.list_attached(
             to_list, ceiling=self._ceiling, credentials=self._credentials
         )
         answers = self._roster.answers(self._round.id)
         rows, self.computers = rows_of(
-            attached,
+            listed,
             to_list,
             wish=wish,
             known=self._known,
             by_network=by_network(wish, self._resolved, answers, self._known),
-            resolved=await self._means.resolve(names_in(attached)),
+            resolved=await self._means.resolve(names_in(listed)),
             now=self._means.now(),
         )
         for row in rows:

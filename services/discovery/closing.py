@@ -29,6 +29,7 @@ from shared.spans import Span, holds, number_of, size_of, span_text
 
 T = TypeVar("T")
 _LONGEST_REASON = 300
+_MOST_TRIED = 50  # credentials that are named
 
 
 @dataclass(frozen=True)
@@ -111,18 +112,8 @@ def outcome_of(
     ]
     not_reached += [_missed(target, why) for target, why in not_taken.items()]
     not_reached += computers.not_reached
-    computers_wanted = {one.host for one in wish.spoolers}
     excluded = asked[0].plan.excluded
-    kept = [
-        one
-        for one in known
-        if (
-            one.target.spooled.host in computers_wanted
-            and one.target.key not in computers.by_network
-            if isinstance(one.target, SpooledTarget)
-            else not holds(excluded, number_of(one.target.snmp))
-        )
-    ]
+    kept = [one for one in known if not _is_gone(one, wish, excluded, computers)]
     heard = {one.target.key for one in answers if one.outcome != "not_a_printer"}
     tried = _tried(asked, kept, computers)
     followed = follow(
@@ -139,7 +130,7 @@ def outcome_of(
                 last_answered_at=one.last_answered_at,
                 silent_rounds=one.silent_rounds,
                 serial=one.traits.serial,
-                tried=list(tried.get(one.target.key, ())),
+                tried=list(tried.get(one.target.key, ()))[:_MOST_TRIED],
             )
             for one in followed.silent
         ],
@@ -148,6 +139,14 @@ def outcome_of(
         known=followed.known,
         interrupted=interrupted,
     )
+
+
+def _is_gone(device: Device, wish: Wish, excluded: Sequence[Span], computers: Computers) -> bool:
+    """Also where what a computer had attached is now known by network."""
+    if isinstance(device.target, SnmpTarget):
+        return holds(excluded, number_of(device.target.snmp))
+    hosts = {one.host for one in wish.spoolers}
+    return device.target.spooled.host not in hosts or device.target.key in computers.by_network
 
 
 def _tried(
@@ -186,7 +185,11 @@ def last_messages(
     named += outcome.silent
     named += outcome.not_reached
     named += [
-        NoCredential(target=one.target, tried=list(one.tried), reason=one.reason)
+        NoCredential(
+            target=one.target,
+            tried=list(one.tried)[:_MOST_TRIED],
+            reason=one.reason[:_LONGEST_REASON],
+        )
         for one in outcome.answers
         if one.outcome == "no_credential"
     ]

@@ -31,6 +31,7 @@ from shared.credentials import PUBLIC
 from shared.message import Message
 from shared.messages import (
     MAX_ORDERS_A_PART,
+    DeviceEvent,
     DeviceFound,
     IppTarget,
     NotReached,
@@ -492,15 +493,29 @@ def test_a_round_is_named_in_parts_of_at_most_a_thousand() -> None:
         for n in range(1500)
     ]
     missed = [NotReached(target=f"10.1.{n}.0/24", reason="x" * 300) for n in range(700)]
-    outcome = Outcome(asked=9, answers=answers, silent=[], not_reached=missed)
+    moved = [DeviceEvent(kind="moved", target=answers[n].target) for n in range(1200)]
+    refused = answers[0]._replace(
+        target=SnmpTarget(snmp="10.9.9.9"),
+        outcome="no_credential",
+        reason="x" * 5000,
+        tried=tuple(f"c{n}" for n in range(90)),
+    )
+    outcome = Outcome(
+        asked=9, answers=[*answers, refused], silent=[], not_reached=missed, events=moved
+    )
 
     parts = last_messages(ended, outcome, agent="agent", now=NOW, packets=1, octets=2)
 
-    assert [(one.part, one.parts) for one in parts] == [(1, 3), (2, 3), (3, 3)]
-    sizes = [len(one.orders) + len(one.silent) + len(one.not_reached) for one in parts]
-    assert sizes == [MAX_ORDERS_A_PART, MAX_ORDERS_A_PART, 200]
+    assert [(one.part, one.parts) for one in parts] == [(n, 4) for n in range(1, 5)]
+    sizes = [
+        len(one.orders) + len(one.not_reached) + len(one.no_credential) + len(one.events)
+        for one in parts
+    ]
+    assert sizes == [MAX_ORDERS_A_PART] * 3 + [401]
     assert sum(len(one.orders) for one in parts) == 1500
-    assert len({one.id for one in parts}) == 3
+    assert sum(len(one.events) for one in parts) == 1200
+    assert sum(len(one.no_credential) for one in parts) == 1
+    assert len({one.id for one in parts}) == 4
     assert max(len(one.to_json()) for one in parts) < 2**20
 
 
