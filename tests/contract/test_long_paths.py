@@ -156,6 +156,21 @@ async def test_a_get_is_parted_where_its_answer_would_be_too_long(agents: Agents
     assert max(agent.answered) <= 484
 
 
+async def test_a_get_that_is_not_answered_for_its_length_is_parted(agents: Agents) -> None:
+    texts: Rows = {f"1.3.6.1.4.1.32473.1.{n}.0": ("OctetString", bytes(60)) for n in range(20)}
+    agent = await agents.start(SimulatedAgent(texts))
+    agents.name(NEAR)
+    async with (
+        relaying(NEAR, (agent, agents.port), delay_s=0) as path,
+        SnmpClient(agents.ceiling, timeout_s=0.2, tries=2) as client,
+    ):
+        session = client.session(NEAR, agents.port, PUBLIC, max_message=1232)
+        await session.get(list(texts)[:1])
+        assert len(await session.get(list(texts))) == 20
+
+    assert path.too_long == 1
+
+
 async def test_a_session_has_its_own_time_and_tries(agents: Agents) -> None:
     address = await agents.start(SimulatedAgent({}, silent=True))
     async with SnmpClient(agents.ceiling) as client:

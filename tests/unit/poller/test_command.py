@@ -163,7 +163,15 @@ def test_a_typo_is_told(typed: str) -> None:
         target_of(typed)
 
 
-@pytest.mark.parametrize("words", [["10.0.0.256"], ["127.0.0.1", "--credential", "branch"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["10.0.0.256"],
+        ["127.0.0.1", "--credential", "branch"],
+        ["127.0.0.1", "--max-message", "100"],
+        ["127.0.0.1", "--tries", "0"],
+    ],
+)
 def test_what_cannot_be_carried_out_is_one_line_and_exit_2(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

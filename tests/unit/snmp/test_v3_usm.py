@@ -87,6 +87,19 @@ def test_an_engine_id_full_of_zeros_is_not_taken_for_the_place_of_the_digest() -
     assert any(message.security.digest)
 
 
+def test_the_question_says_how_long_its_answer_may_be() -> None:
+    """msgMaxSize, RFC 3412 section 6.3, after the message id."""
+    pair = Pair(PLAIN)
+    seal = Seal(
+        Credential.model_validate(PLAIN),
+        Keyring().keys(Credential.model_validate(PLAIN), b""),
+        pair.engine,
+        1232,
+    )
+
+    assert bytes.fromhex("020163 020204d0") in seal.sealed(QUESTION, 99, 0)
+
+
 def test_nothing_of_the_question_can_be_read_where_it_is_encrypted() -> None:
     message = read_message(PAIRS["authPriv"].seal.sealed(QUESTION, 99, 0))
 
