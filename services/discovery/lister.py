@@ -67,8 +67,10 @@ class Lister:
                 listed = await self._list(scope, self._known())
                 _log(listed, scope)
                 await self._publish_surely(listed)
+        except TimeoutError:
+            log.error("segments not listed", reason=f"not done in {_LONGEST_S:.0f} s")
         except (CredentialError, RosterError, OSError) as error:
-            log.error("segments not listed", reason=str(error))  # TimeoutError is an OSError
+            log.error("segments not listed", reason=str(error))
         except Exception as error:  # noqa: BLE001  (whatever it is, rounds go on)
             log.error("segments not listed", fault=repr(error)[:500])
         else:
