@@ -14,9 +14,10 @@ from pydantic import SecretStr
 
 from services.console.app import create_app
 from services.console.settings import ConsoleSettings
+from shared.choosing import Choice, with_choices
 from shared.scope import AskingManner, CredentialRange, Scope, SegmentRule
 from shared.store.postgres import Store
-from shared.store.scope import scope_in_force, set_scope
+from shared.store.scope import change_scope, scope_in_force, set_scope
 from tests.contract.hub_rows import Hub, at, new_hub
 from tests.contract.listed import BRANCH, OFFICE, SERVERS, office, put_listed, segment
 
@@ -248,6 +249,26 @@ async def test_of_two_people_who_choose_at_once_one_is_told_and_nothing_of_his_i
         again = await people[late].send(told.fields | {told.of(wanted[late], "chosen"): "on"})
         assert again.status_code == 303
     assert set((await scope_of(hub)).segments) == set(wanted)
+
+
+async def test_of_changes_that_come_at_once_each_is_made_from_the_one_before(hub: Hub) -> None:
+    networks = [f"10.0.{n}.0/24" for n in range(8)]
+
+    await asyncio.gather(
+        *(
+            change_scope(
+                hub.store,
+                hub.site_id,
+                lambda scope, one=one: with_choices(scope, [Choice(one)]),  # type: ignore[misc]
+                author="ann",
+                now=NOW,
+            )
+            for one in networks
+        )
+    )
+
+    now = await scope_of(hub)
+    assert (now.version, sorted(now.segments)) == (8, networks)
 
 
 async def test_a_field_that_is_wrong_is_told_by_segment_and_nothing_is_saved(
