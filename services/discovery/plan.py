@@ -102,7 +102,7 @@ class Wish(Part):
     def names(self) -> set[str]:
         """The host names among it, to be resolved before `make_plan`."""
         typed = [*self.segments, *self.targets, *self.exclusions, *self.site_targets]
-        ranges = [one.range for one in (*self.credentials, *self.rules)]
+        ranges = [*(one.range for one in self.credentials), *(one.range for one in self.rules)]
         read, _ = parse_targets([*typed, *ranges])
         names = {target.name for target in read if isinstance(target, HostName)}
         return names | {uri.host for uri in ipp_uris(typed) if not uri.is_address}
