@@ -209,7 +209,8 @@ async def test_a_hub_that_asks_for_everything_gets_what_the_ceiling_names(
     site: Site, store_url: str, tmp_path: Path
 ) -> None:
     key_file = tmp_path / "site.key"
-    ask = {"id": uuid4(), "kind": "search", "until": utc_now() + timedelta(minutes=5)}
+    until = utc_now() + timedelta(minutes=5)
+    ask = {"id": str(uuid4()), "kind": "search", "until": until.isoformat()}
     async with (
         running_hub(store_url, tmp_path / "ca", key_file, names=[GATEWAY]) as hub,
         site.walled.relayed(hub.port) as port,
