@@ -106,9 +106,10 @@ class Agenda:
         left = self._roster.open_round()
         if left:
             await self.finish(left)
+        finished = await self.finish(self.begin(Due(kind, self._now())))
         if self._lister and kind == "search":
             await self._lister.list_once()
-        return await self.finish(self.begin(Due(kind, self._now())))
+        return finished
 
     async def finish(self, current: Round) -> list[RoundFinished]:
         finished = await self._rounds.run(current)
@@ -126,6 +127,8 @@ class Agenda:
                 bytes=part.bytes,
                 interrupted=part.interrupted,
             )
+        if current.kind == "search":
+            self._want_list()  # now it is known which devices are in them
         return finished
 
     def begin(self, due: Due) -> Round:
@@ -140,8 +143,6 @@ class Agenda:
             ask=due.ask.id if due.ask else None,
         )
         self._roster.begin(begun, due.instant)
-        if due.kind == "search":
-            self._want_list()
         log.info("round begun", kind=due.kind, round=str(begun.id), asked_for=due.ask is not None)
         return begun
 
