@@ -80,7 +80,7 @@ def test_the_example_of_the_credentials_is_one(tmp_path: Path) -> None:
     [example] = re.findall(r"```json\n(.*?)```", page, re.S)
     write_private(tmp_path / "credentials.json", example)
 
-    assert len(load_credentials(tmp_path / "credentials.json")) == 3
+    assert len(load_credentials(tmp_path / "credentials.json")) == 4
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
