@@ -8,10 +8,9 @@ import json
 import math
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from services.discovery.broadcast import attached
 from services.discovery.find import Finding, findings
@@ -21,8 +20,9 @@ from services.discovery.resolve import resolve
 from services.discovery.rounds import naming_typed
 from services.discovery.settings import DiscoverySettings
 from services.discovery.sweep import Sweep
+from services.discovery.typed_credentials import add_credential_arguments, typed_credentials
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
-from shared.credentials import PUBLIC, Credential, CredentialError, community_of, load_credentials
+from shared.credentials import Credential, CredentialError
 from shared.scope import CredentialRange
 from shared.settings import settings_or_exit
 from shared.snmp.client import SnmpClient
@@ -57,10 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="address, name, 10.0.0.0/24, 10.1-4.0.0/24, A-B, or broadcast",
     )
     parser.add_argument("--port", type=int, default=161, metavar="N", help="161")
-    parser.add_argument(
-        "--credential", action="append", default=[], metavar="NAME", help="this site's, in order"
-    )
-    parser.add_argument("--community", action="append", default=[], metavar="C", help="in order")
+    add_credential_arguments(parser)
     parser.add_argument("--rate", type=float, metavar="N", help="datagrams a second; 0: unpaced")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="after each pass; 2")
     parser.add_argument("--yes", action="store_true", help="do not ask before a large sweep")
@@ -123,7 +120,7 @@ async def _prepare(args: argparse.Namespace, settings: DiscoverySettings) -> Pre
         faults.append(f"--rate {args.rate:g}: datagrams a second, 0 for unpaced")
     if faults:
         raise UsageError("\n".join(faults))
-    credentials = _credentials(settings.credentials_file, args.credential, args.community)
+    credentials = typed_credentials("sweep", args, settings.credentials_file)
     by_broadcast = any(isinstance(target, Broadcast) for target in targets)
     wish = Wish(
         site_targets=tuple(one.entry for one in targets if not isinstance(one, Broadcast)),
@@ -149,25 +146,6 @@ async def _prepare(args: argparse.Namespace, settings: DiscoverySettings) -> Pre
         plan, ceiling=ceiling, credentials=credentials, rate=rate, timeout_s=settings.timeout_s
     )
     return Prepared(sweep, ceiling, credentials, rate)
-
-
-def _credentials(
-    file: Path, names: Sequence[str], communities: Sequence[str]
-) -> Mapping[str, Credential]:
-    """Those typed, in order; `public`, and said so, where none was. Raises: CredentialError."""
-    chosen: dict[str, Credential] = {}
-    if names:
-        stored = load_credentials(file)
-        for name in names:
-            if name not in stored:
-                raise CredentialError(f"no credential {name!r} at this site; see credential list")
-            chosen[name] = stored[name]
-    for number, community in enumerate(communities, 1):
-        chosen[f"community-{number}"] = Credential(community=community_of(community))
-    if not chosen:
-        sys.stderr.write("pagetally sweep: no credential given, asking as public\n")
-        chosen["public"] = PUBLIC
-    return chosen
 
 
 def _rate(typed: float | None, plan: Plan, ceiling: Ceiling, settings: DiscoverySettings) -> float:

@@ -6,9 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from services.discovery.interfaces import own_interfaces
 from services.discovery.learn import Gateway, learn
@@ -16,8 +14,9 @@ from services.discovery.listing import Site, gateway_of, segments_of
 from services.discovery.plan import Wish
 from services.discovery.roster_look import known_addresses
 from services.discovery.settings import NO_GATEWAY, DiscoverySettings, checked_gateway
+from services.discovery.typed_credentials import add_credential_arguments, typed_credentials
 from shared.ceiling import Ceiling, CeilingFileError, load_ceiling
-from shared.credentials import PUBLIC, Credential, CredentialError, community_of, load_credentials
+from shared.credentials import CredentialError
 from shared.messages import Segment
 from shared.scope import CredentialRange
 from shared.settings import settings_or_exit
@@ -34,10 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS[:PORT]",
         help="the router to ask, or none; this box's default gateway",
     )
-    parser.add_argument(
-        "--credential", action="append", default=[], metavar="NAME", help="this site's, in order"
-    )
-    parser.add_argument("--community", action="append", default=[], metavar="C", help="in order")
+    add_credential_arguments(parser)
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="of each try; 2")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
@@ -96,7 +92,7 @@ def _site(args: argparse.Namespace, settings: DiscoverySettings) -> Site:
         except ValueError as error:
             raise UsageError(f"--gateway {error}") from None
         settings = settings.model_copy(update={"gateway": gateway})
-    credentials = _credentials(settings.credentials_file, args.credential, args.community)
+    credentials = typed_credentials("segments", args, settings.credentials_file)
     names = tuple(credentials)
     everywhere = CredentialRange(range="0.0.0.0/0", credentials=list(names))
     wish = Wish(credentials=(everywhere,), site_credentials=names, port=settings.port)
@@ -110,23 +106,6 @@ def _naming(ceiling: Ceiling, typed: str | None, port: int) -> Ceiling:
     target = parse_target(str(typed))
     assert isinstance(target, Addresses)
     return ceiling.naming(target.networks(), [target.port or port])
-
-
-def _credentials(
-    file: Path, names: Sequence[str], communities: Sequence[str]
-) -> Mapping[str, Credential]:
-    """Those typed, in order; `public`, and said so, where none was. Raises: CredentialError."""
-    stored = load_credentials(file) if names else {}
-    missing = [name for name in names if name not in stored]
-    if missing:
-        raise CredentialError(f"no credential {missing[0]!r} at this site; see credential list")
-    chosen = {name: stored[name] for name in names}
-    for number, community in enumerate(communities, 1):
-        chosen[f"community-{number}"] = Credential(community=community_of(community))
-    if not chosen:
-        sys.stderr.write("pagetally segments: no credential given, asking as public\n")
-        chosen["public"] = PUBLIC
-    return chosen
 
 
 def _print(line: str) -> None:
