@@ -179,6 +179,8 @@ def _between(
         for name, value in later.meters.items():
             earlier = last.get(name)
             alike = earlier if later.entered_by else told.get(name, earlier)
+            if earlier and alike and alike.taken_at < opening.taken_at <= earlier.taken_at:
+                alike = earlier  # the opening entry, from which is billed
             last[name] = later
             if not later.entered_by:
                 told[name] = later

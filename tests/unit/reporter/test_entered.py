@@ -55,6 +55,17 @@ def test_an_entry_that_is_too_high_shows_as_a_fall() -> None:
     assert "fell from 15000 (entered by hand by Dana) to 1500" in told.notes[0]
 
 
+def test_a_count_below_the_opening_entry_is_a_fall_whatever_the_device_counted_before_it() -> None:
+    told = volume(
+        read("2026-09-28T20:00", {"total": 100}),
+        entered("2026-09-30T20:00", 150),
+        read("2026-10-31T20:00", {"total": 90}, profile="kyocera@1"),
+    )
+
+    assert (told.status, told.pages) == ("counter event", {})
+    assert "fell from 150 (entered by hand by Dana) to 90" in told.notes[0]
+
+
 def test_an_entry_in_another_unit_than_the_device_counts_bills_nothing() -> None:
     told = volume(
         read("2026-09-30T20:00", {"total": 1000}, units={"total": "A4 equivalents"}),
