@@ -19,6 +19,7 @@ from services.console.network import network_pages
 from services.console.settings import ConsoleSettings
 from services.console.words import (
     device_status,
+    event,
     plain,
     reading,
     sent,
@@ -30,11 +31,13 @@ from services.console.words import (
 from shared.clock import utc_now
 from shared.log import log
 from shared.store import deliveries, overview, reports
+from shared.store.events import device_events
 from shared.store.postgres import Connection, Store, StoreError
 from shared.store.scope import ScopeError
 
 _HERE = Path(__file__).parent
 _CUSTOMERS, _SITES, _DEVICES, _ROUNDS, _NAMES, _REPORTS, _HELD = 500, 50, 200, 10, 20, 20, 20
+_EVENTS = 20
 _RECENT = timedelta(days=8)
 _HELD_FOR = timedelta(days=31)
 _HEADERS = {
@@ -62,6 +65,7 @@ def create_app(
         lstrip_blocks=True,
     )
     said = {"reading": reading, "target": shown_target, "size": size, "sent": sent, "plain": plain}
+    pages.filters["event"] = event
     pages.filters |= said
     app.include_router(network_pages(pages, store, now, may_choose=settings.on_loopback))
 
@@ -120,6 +124,7 @@ async def _overview(
         "statuses": [device_status(row, now) for row in devices.rows],
         "held": await reports.held_reads(connection, wanted, now - _HELD_FOR, now, _HELD + 1),
         "held_shown": _HELD,
+        "events": await device_events(connection, wanted, now - _HELD_FOR, _EVENTS),
         "rounds": rounds,
         "names": [await overview.missing_names(connection, row, _NAMES) for row in rounds.rows],
         "reports": await deliveries.list_reports(connection, customer_id=wanted, limit=_REPORTS),

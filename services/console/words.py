@@ -58,6 +58,24 @@ def shown_target(key: str) -> str:
     return f"{queue} at {host}" if kind == "spooled" and slash else rest
 
 
+_EVENTS = {
+    "moved": "answers at another address",
+    "another_mac": "shows another MAC address",
+    "another_device": "another device stands where it was",
+    "twins": "two devices show one serial number",
+    "another_site": "answers at another site too",
+    "board_replaced": "a new serial number on its MAC address: was its board replaced?",
+}
+
+
+def event(row: Mapping[str, Any]) -> str:
+    """What was noticed of a device, in words; who is named beside it."""
+    said = _EVENTS.get(row["kind"], row["kind"])
+    places = [shown_target(key) for key in (row["target_before"], row["target"]) if key]
+    where = f" ({' → '.join(dict.fromkeys(places))})" if places else ""
+    return said + where
+
+
 def size(count: int) -> str:
     return f"{count:,} B" if count < 10_000 else f"{count / 1000:,.0f} kB"
 
