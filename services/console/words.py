@@ -70,7 +70,7 @@ _EVENTS = {
 
 def event(row: Mapping[str, Any]) -> str:
     """What was noticed of a device, in words; who is named beside it."""
-    said = _EVENTS.get(row["kind"], row["kind"])
+    said = _EVENTS.get(row["kind"], str(row["kind"]))
     places = [shown_target(key) for key in (row["target_before"], row["target"]) if key]
     where = f" ({' → '.join(dict.fromkeys(places))})" if places else ""
     return said + where
