@@ -12,7 +12,8 @@ from shared.store.postgres import Connection
 _WAITING = """
     select d.id, d.key, d.held_because, o.id as other_id, o.key as other
     from device d join device o on o.id = d.instead_of
-    where d.instead_of is not null and d.customer_id = %s
+    join assignment a on a.device_id = d.id and a.to_at = 'infinity'
+    where d.instead_of is not null and a.site_id = %s
 """
 _ROUNDS = """
     select r.round_id, e.device_id is null as held
@@ -28,7 +29,7 @@ async def let_go(connection: Connection, site: Site, sightings: Sequence[Sightin
     for it in sightings:
         if it.key:
             rounds.setdefault(it.key, set()).add(it.round_id)
-    cursor = await connection.execute(_WAITING, (site.customer_id,))
+    cursor = await connection.execute(_WAITING, (site.id,))
     for row in await cursor.fetchall():
         held, other = set(rounds.get(row["key"], ())), set(rounds.get(row["other"], ()))
         if not held and not other:
@@ -53,9 +54,9 @@ async def unlock(connection: Connection, device_id: int) -> None:
 
 
 async def give_back(connection: Connection, site: Site, device_id: int, because: str) -> None:
-    """Give the reads that wait for this reason to the device."""
+    """Give the reads that wait for this reason to the device; a report that was made lacks them."""
     await connection.execute(
-        "update evidence set device_id = %s, held_because = null"
+        "update evidence set device_id = %s, held_because = null, given_at = clock_timestamp()"
         " where site_id = %s and held_because = %s",
         (device_id, site.id, because),
     )

@@ -87,7 +87,8 @@ def held_volume(volume: Volume, because: str) -> Volume:
 
 
 def late_volume(volume: Volume, period: Period, reported_at: datetime | None) -> Volume:
-    """Says where the opening read came only after the report of the time before it was made.
+    """Says where the opening read came, or was given to the device, only after the report of the
+    time before it was made.
 
     That report could not count up to it, and this one counts from it.
     """
@@ -101,7 +102,8 @@ def late_volume(volume: Volume, period: Period, reported_at: datetime | None) ->
         return volume
     note = (
         f"the previous reading came after the report up to then was made on"
-        f" {period.clock(reported_at)}: pages before it are in no report until that is made again"
+        f" {period.clock(reported_at)}, or was held till after it:"
+        " pages before it are in no report until that is made again"
     )
     status = "late" if volume.status == "ok" else volume.status
     return replace(volume, status=status, notes=(note, *volume.notes))

@@ -84,6 +84,29 @@ async def test_a_device_that_went_to_another_site_belongs_there_from_now_on(hub:
     assert await billed(hub) == {"serial HP CN00001": 2, "": 1}
 
 
+async def test_reads_that_were_held_come_to_a_report_when_they_are_given_back(hub: Hub) -> None:
+    await hub.send(on(1, OLD))
+    await hub.send(on(2, NEW))
+    [made] = await hub.rows("select clock_timestamp() as at")
+
+    await release(hub.store, await held_id(hub), ANN, None)
+
+    came = {row["serial"]: row["received_at"] for row in await hub.rows("table placed_read")}
+    assert came["CN00001"] < made["at"] < came["CN00002"]
+
+
+async def test_two_devices_at_another_site_than_the_held_one_give_nothing_back(hub: Hub) -> None:
+    await hub.send(on(1, OLD))
+    await hub.send(on(2, NEW))
+    held = await held_id(hub)
+    branch = await hub.beside("branch")
+
+    await branch.send(on(3, OLD), on(3, NEW, at=8))
+    await release(hub.store, held, ANN, None)
+
+    assert (await billed(hub))["serial HP CN00002"] == 1
+
+
 async def test_only_a_device_that_is_held_can_be_released(hub: Hub) -> None:
     await hub.send(on(1, DeviceIdentity(make="HP", serial="CN00001")))
     [device] = await hub.rows("select id from device")
