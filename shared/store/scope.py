@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from shared.decode import MessageError, decode
 from shared.scope import Scope
 from shared.store.postgres import Connection, Store
@@ -109,7 +111,7 @@ async def _write(
     """Raises: ScopeError, for what a site could not read."""
     whole = {**fields, "version": version, "author": author, "changed_at": now}
     try:
-        body = json.dumps(whole, default=datetime.isoformat, ensure_ascii=False).encode()
+        body = json.dumps(whole, default=to_jsonable_python, ensure_ascii=False).encode()
         scope = decode(Scope.routing_key, body)
     except ValueError as error:
         raise ScopeError(f"not a scope: {error}") from None

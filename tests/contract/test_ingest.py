@@ -33,7 +33,7 @@ from shared.clock import utc_now
 from shared.decode import decode
 from shared.message import Message
 from shared.messages import DeviceIdentity, IppTarget, MeterRead
-from shared.scope import Scope
+from shared.scope import Ask, Scope
 from shared.store.postgres import Store
 from shared.store.scope import ScopeError, set_scope
 from tests.unit.ingest.batches import (
@@ -646,6 +646,17 @@ async def test_a_scope_is_given_once_a_version(hub: Hub) -> None:
     assert (again.status_code, again.content) == (304, b"")
     with pytest.raises(ScopeError, match="segmets"):
         await set_scope(hub.store, hub.site.id, {"segmets": []}, author="x", now=utc_now())
+
+
+async def test_a_scope_with_an_ask_is_set_with_the_id_of_the_ask(hub: Hub) -> None:
+    ask = Ask(id=uuid4(), kind="read", until=utc_now())
+    fields = {"asks": [ask.model_dump()]}
+
+    scope = await set_scope(hub.store, hub.site.id, fields, author="ann", now=utc_now())
+
+    assert scope.asks == [ask]
+    with pytest.raises(ScopeError, match="not a scope"):
+        await set_scope(hub.store, hub.site.id, {"asks": object()}, author="x", now=utc_now())
 
 
 async def test_metrics_and_openapi_tell_of_it_all(hub: Hub) -> None:
