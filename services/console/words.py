@@ -30,6 +30,8 @@ def device_status(row: Mapping[str, Any], now: datetime) -> Status:
         return Status("unread for over 7 days", "gone")
     if row["total"] is None and row["no_meters_because"]:
         return Status("no meters", "look", row["no_meters_because"])
+    if row["entered_by"]:
+        return Status("entered by hand", "fine", f"by {row['entered_by']}")
     return Status("read", "fine")
 
 
@@ -82,8 +84,13 @@ def size(count: int) -> str:
 
 def sent(preview: Preview) -> str:
     """What a search would send, in words."""
-    if not preview.datagrams:
-        return "nothing: no credential is set for it, or all of it is excluded"
+    if not preview.addresses and not preview.credentials:
+        none = "no credential is set for it, or all of it is excluded"
+        if not preview.datagrams:
+            return f"nothing: {none}"
+        return (
+            f"at most {preview.datagrams:,} datagrams by broadcast, {size(preview.bytes)}; {none}"
+        )
     names = ", ".join(preview.credentials) or "none"
     return (
         f"at most {preview.datagrams:,} datagrams to {preview.addresses:,} addresses,"

@@ -58,8 +58,9 @@ async def sites(connection: Connection, customer_id: int, limit: int) -> Shown:
 async def devices(
     connection: Connection, customer_id: int, recent_from: datetime, limit: int
 ) -> Shown:
-    """Devices by key, with their last read: site, make, model, serial, address, taken_at,
-    no_meters_because, total, mono, color; all None where there is no read.
+    """Devices by key, with the last read that has meters, or entry by hand; else the last read:
+    site, make, model, serial, address, taken_at, entered_by, no_meters_because, total, mono,
+    color; all None where there is no read.
 
     Args:
         recent_from: most devices were read since; the others' last reads are looked up singly.
@@ -71,32 +72,46 @@ async def devices(
             select id, key, held_because, count(*) over () as all_rows from device
             where customer_id = %(customer)s order by key limit %(limit)s
         ), recent as (
-            select distinct on (e.device_id) e.device_id, r.*
-            from read r join evidence e on e.site_id = r.site_id and e.read_id = r.id
-            where r.site_id in (select id from site where customer_id = %(customer)s)
-                and r.taken_at > %(recent)s and e.device_id is not null
-            order by e.device_id, r.target like 'spooled:%%', r.taken_at desc, r.id
+            select distinct on (device_id) * from (
+                select e.device_id, r.site_id, r.id, r.taken_at
+                from read r join evidence e on e.site_id = r.site_id and e.read_id = r.id
+                where r.site_id in (select id from site where customer_id = %(customer)s)
+                    and r.taken_at > %(recent)s and e.device_id in (select id from shown)
+                    and exists (select from meter m
+                        where m.site_id = r.site_id and m.read_id = r.id)
+                union all
+                select device_id, site_id, id, taken_at from placed_read
+                where customer_id = %(customer)s and taken_at > %(recent)s
+                    and entered_by is not null and device_id is not null
+            ) metered order by device_id, taken_at desc, id
         ), last as (
-            select * from recent
+            select p.* from recent
+            join placed_read p on p.site_id = recent.site_id and p.id = recent.id
             union all
             select earlier.* from shown cross join lateral (
-                select e.device_id, r.*
-                from evidence e join read r on r.site_id = e.site_id and r.id = e.read_id
-                where e.device_id = shown.id order by r.taken_at desc, r.id limit 1
+                select * from placed_read p where p.device_id = shown.id
+                order by p.names is null, p.taken_at desc, p.id limit 1
             ) earlier
             where not exists (select from recent where recent.device_id = shown.id)
         )
-        select shown.key, shown.held_because, shown.all_rows, s.name as site, last.make,
-            last.model, last.serial, last.address, last.taken_at, last.no_meters_because,
-            m.total, m.mono, m.color
+        select shown.key, shown.held_because, shown.all_rows, last.site,
+            coalesce(last.make, beside.make) as make, coalesce(last.model, beside.model) as model,
+            coalesce(last.serial, beside.serial) as serial,
+            coalesce(last.address, beside.address) as address,
+            last.taken_at, last.entered_by, last.no_meters_because, m.total, m.mono, m.color
         from shown
         left join last on last.device_id = shown.id
-        left join site s on s.id = last.site_id
         left join lateral (
-            select max(value) filter (where name = 'total') as total,
-                max(value) filter (where name = 'mono') as mono,
-                max(value) filter (where name = 'color') as color
-            from meter where site_id = last.site_id and read_id = last.id
+            select r.make, r.model, r.serial, r.address
+            from evidence e join read r on r.site_id = e.site_id and r.id = e.read_id
+            where last.entered_by is not null and e.device_id = shown.id
+            order by r.taken_at desc, r.id limit 1
+        ) beside on true
+        left join lateral (
+            select max(amount) filter (where name = 'total') as total,
+                max(amount) filter (where name = 'mono') as mono,
+                max(amount) filter (where name = 'color') as color
+            from unnest(last.names, last.amounts) as told (name, amount)
         ) m on true
         order by shown.key
         """,

@@ -13,6 +13,7 @@ from services.console import app as console
 from services.console.app import create_app
 from services.console.main import run
 from services.console.settings import ConsoleSettings
+from services.ingest.entered import Author, Typed, enter
 from shared.store.postgres import Store, open_store
 from tests.contract.hub_rows import Hub, at, new_hub
 
@@ -103,6 +104,41 @@ async def test_the_page_shows_devices_with_their_last_read_and_its_zone(hub: Hub
     assert "2026-10-31 09:00 CET 424,405 241,538 read" in page.text  # color is blank
     assert f"site-of-{hub.customer.id} : data as of 2026-10-31 09:00 CET" in page.text
     assert "last contact never" in page.text
+
+
+async def test_a_device_shows_its_newest_read_with_meters_whatever_was_read_without(
+    hub: Hub,
+) -> None:
+    for serial, day in (("A1", "30"), ("A2", "10")):
+        device = await hub.device(serial, "2026-10-01T08:00")
+        await hub.read(f"2026-10-{day}T08:00", {"total": int(day)}, device, serial=serial)
+        spooled = {"target": "spooled:pc/laser", "no_meters_because": "a spooler tells none"}
+        await hub.read("2026-10-31T08:00", {}, device, serial=serial, **spooled)
+
+    _, page = await get(hub.store)
+
+    assert "A1 10.0.0.7 site-of-1 2026-10-30 09:00 CET 30 read" in page.text
+    assert "A2 10.0.0.7 site-of-1 2026-10-10 10:00 CEST 10 unread for over 7 days" in page.text
+    assert "no meters" not in page.text
+
+
+async def test_a_meter_that_was_entered_by_hand_is_shown_until_a_later_read_tells_it(
+    hub: Hub,
+) -> None:
+    device = await hub.device("A1", "2026-10-01T08:00")
+    await hub.read("2026-10-31T08:00", {}, device, serial="A1")
+    await hub.run("insert into site_head (site_id) values (%s)", hub.site_id)
+    await hub.run("insert into assignment values (%s, %s)", device, hub.site_id)
+    typed = Typed({"total": 1234}, "2026-10-30T08:00")
+    await enter(hub.store, "site-of-1", "A1", typed, Author("dana", "read off the panel"))
+
+    _, entered = await get(hub.store)
+    await hub.read("2026-10-31T09:00", {"total": 1300}, device, serial="A1")
+    _, read = await get(hub.store)
+
+    status = "A1 10.0.0.7 site-of-1 2026-10-30 08:00 CET 1,234 entered by hand by dana"
+    assert "Brother HL-L2350DW " + status in entered.text
+    assert "2026-10-31 10:00 CET 1,300 read" in read.text
 
 
 async def test_a_round_says_found_and_who_is_missing_by_name(hub: Hub) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from services.console.settings import ConsoleSettings
-from services.console.words import device_status, reading, shown_target, size
+from services.console.words import device_status, reading, sent, shown_target, size
+from shared.messages import Preview
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -19,6 +20,7 @@ def row(**other: Any) -> dict[str, Any]:
         "taken_at": NOW - timedelta(hours=1),
         "total": 5,
         "no_meters_because": None,
+        "entered_by": None,
         **other,
     }
 
@@ -32,6 +34,7 @@ def row(**other: Any) -> dict[str, Any]:
         ({"taken_at": NOW - timedelta(days=7, seconds=1)}, "unread for over 7 days"),
         ({"taken_at": None}, "never read"),
         ({"total": None, "no_meters_because": "no counter row"}, "no meters"),
+        ({"entered_by": "Dana"}, "entered by hand"),
         ({"held_because": "two devices show this serial"}, "held"),
     ],
 )
@@ -71,3 +74,12 @@ def test_the_port_that_kubernetes_sets_beside_a_service_is_not_taken_for_ours() 
     )
 
     assert settings.port == 8080
+
+
+def test_a_segment_of_which_only_the_broadcast_is_sent_says_that_it_has_no_credential() -> None:
+    preview = Preview(addresses=0, datagrams=2, bytes=170, seconds=1)
+
+    assert sent(preview) == (
+        "at most 2 datagrams by broadcast, 170 B; no credential is set for it, or all of it is"
+        " excluded"
+    )
