@@ -224,23 +224,21 @@ async def twice_answered(store: Store) -> int:
 
 
 async def stored(store: Store) -> dict[str, list[tuple[object, ...]]]:
-    """What the hub goes by, row by row."""
+    """What the hub goes by, row by row; without lists of segments, which come on their own."""
     rows = {}
     async with store.transaction() as connection:
         for table, columns in (
-            ("message", "id, digest"),
-            ("outcome", "id, digest"),
+            ("message where type <> 'segments.listed.v1'", "id, digest"),
+            ("outcome where type <> 'segments.listed.v1'", "id, digest"),
             ("read", "id, taken_at, serial"),
             ("meter", "read_id, name, value"),
             ("read_failed", "id, reason"),
             ("round_name", "kind, target"),
         ):
             cursor = await connection.execute(
-                sql.SQL("select {} from {} order by {}").format(
-                    sql.SQL(columns), sql.Identifier(table), sql.SQL(columns)
-                )
+                sql.SQL(f"select {columns} from {table} order by {columns}")
             )
-            rows[table] = [tuple(row.values()) for row in await cursor.fetchall()]
+            rows[table.split()[0]] = [tuple(row.values()) for row in await cursor.fetchall()]
     return rows
 
 
