@@ -112,8 +112,7 @@ async def test_a_device_shows_its_newest_read_with_meters_whatever_was_read_with
     for serial, day in (("A1", "30"), ("A2", "10")):
         device = await hub.device(serial, "2026-10-01T08:00")
         await hub.read(f"2026-10-{day}T08:00", {"total": int(day)}, device, serial=serial)
-        spooled = {"target": "spooled:pc/laser", "no_meters_because": "a spooler tells none"}
-        await hub.read("2026-10-31T08:00", {}, device, serial=serial, **spooled)
+        await hub.read("2026-10-31T08:00", {}, device, serial=serial, target="spooled:pc/laser")
 
     _, page = await get(hub.store)
 
