@@ -80,7 +80,7 @@ async def learn(
             left_out.append(network)
     if left_out:
         learned.notes.append(
-            f"left out: {len(left_out)} networks with public addresses, such as {left_out[0]};"
+            f"left out: networks with public addresses ({len(left_out)}), such as {left_out[0]};"
             " such a network must be named in this site's ceiling"
         )
     return learned
@@ -132,7 +132,7 @@ def _network(
         return LearnedNetwork(network, sources[0], own_interface, None, None)
     interface = told.interfaces.get(found.if_index) if found.if_index is not None else None
     hosts = None
-    if told.neighbours is not None and not found.gateway:
+    if told.neighbours and not found.gateway:  # an empty table tells of nobody
         first, last = span_of(network)
         hosts = sum(first <= number <= last for number in told.neighbours)
     return LearnedNetwork(

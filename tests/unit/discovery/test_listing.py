@@ -325,7 +325,7 @@ async def test_networks_with_public_addresses_are_named_as_left_out(agents: Agen
 
     told = await listed(ceiling=ceiling, gateway=gateway, credentials=("public",))
 
-    assert any("left out: 1 networks with public addresses" in note for note in told.notes)
+    assert any("left out: networks with public addresses (1)" in note for note in told.notes)
 
 
 @pytest.mark.parametrize("gateway", ["10.0.0.0/24", "router.example", "10.0.0.1:99999", "nobody"])
