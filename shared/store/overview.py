@@ -85,8 +85,10 @@ async def devices(
                     and entered_by is not null and device_id is not null
             ) metered order by device_id, taken_at desc, id
         ), last as (
-            select p.* from recent
-            join placed_read p on p.site_id = recent.site_id and p.id = recent.id
+            select found.* from recent cross join lateral (
+                select * from placed_read p
+                where p.site_id = recent.site_id and p.id = recent.id limit 1
+            ) found
             union all
             select earlier.* from shown cross join lateral (
                 select * from placed_read p where p.device_id = shown.id
