@@ -129,7 +129,7 @@ def _sum(rows: Iterable[Row]) -> dict[str, Any]:
     return {
         "count": len(chosen),
         "unsaid": len(chosen) - len(previews),
-        "preview": Preview(
+        "preview": Preview.model_construct(  # a sum may be larger than what one site may say
             addresses=sum(one.addresses for one in previews),
             datagrams=sum(one.datagrams for one in previews),
             bytes=sum(one.bytes for one in previews),

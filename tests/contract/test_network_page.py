@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from services.console.app import create_app
 from services.console.settings import ConsoleSettings
 from shared.choosing import Choice, with_choices
+from shared.messages import Preview
 from shared.scope import AskingManner, CredentialRange, Scope, SegmentRule
 from shared.store.postgres import Store
 from shared.store.scope import change_scope, scope_in_force, set_scope
@@ -222,6 +223,30 @@ async def test_a_form_in_which_nothing_was_changed_makes_no_version(
 
     assert answer.status_code == 303
     assert (await scope_of(hub)).version == 1
+
+
+async def test_a_browser_sends_any_manner_that_a_scope_may_hold(hub: Hub, person: Person) -> None:
+    rule = {"range": OFFICE, "manner": {"pace": 0.05, "timeout_s": 0.055}}
+    await set_scope(hub.store, hub.site_id, SCOPE | {"rules": [rule]}, author="ann", now=NOW)
+    await put_listed(hub, office())
+
+    page = await person.look()
+
+    assert 'value="0.055" min="0" max="60" step="any"' in page.response.text
+    assert 'value="0.05" min="0" max="1000000" step="any"' in page.response.text
+
+
+async def test_counts_too_large_to_add_up_cost_nobody_the_page(hub: Hub, person: Person) -> None:
+    most = 2**63 - 1
+    preview = Preview(addresses=most, datagrams=most, bytes=most, seconds=most)
+    networks = [OFFICE, BRANCH]
+    await set_scope(hub.store, hub.site_id, {"segments": networks}, author="ann", now=NOW)
+    await put_listed(hub, [segment(one, preview=preview) for one in networks])
+
+    page = await person.look()
+
+    assert page.response.status_code == 200
+    assert f"A search sends at most {2 * most:,} datagrams" in page.text
 
 
 async def test_of_two_people_who_choose_at_once_one_is_told_and_nothing_of_his_is_saved(
