@@ -17,6 +17,7 @@ from services.discovery.local_devices.winspool import list_winspool
 from services.discovery.resolve import resolve
 from shared.ceiling import Ceiling
 from shared.credentials import Credential
+from shared.log import log
 from shared.messages import NotReached, SpooledDevice, SpooledQueue, SpooledTarget
 from shared.scope import Spooler
 
@@ -46,6 +47,10 @@ async def list_attached(
                 return await _listing(spooler, ceiling, credentials)
             except SpoolerError as error:
                 return NotReached(target=spooler.host, reason=str(error))
+            except Exception as error:  # noqa: BLE001  (whatever it is, the others are asked)
+                log.error("computer not asked", host=spooler.host, fault=repr(error)[:500])
+                reason = f"could not be asked: {type(error).__name__}; discovery's log says more"
+                return NotReached(target=spooler.host, reason=reason)
 
     devices: dict[str, AttachedDevice] = {}
     not_reached = []
