@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -40,6 +41,11 @@ _ROWS: Mapping[str, tuple[str, ...]] = {
 _ATTRIBUTES: Mapping[str, tuple[str, ...]] = {  # of IPP
     "serial": ("printer-serial-number", "printer-device-id"),
 }
+# IPv4, but no part of a longer OID, and IPv6
+_ADDRESS = (
+    r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)"
+    r"|(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])"
+)
 _OF_EVENTS: Mapping[str, tuple[str, ...]] = {
     "serial": ("serial", "serial_before"),
     "mac": ("mac",),
@@ -99,7 +105,7 @@ def _round(finished: RoundFinished, salt: str) -> RoundFinished:
             "not_reached": [
                 NotReached(
                     target=_text(each.target, salt),
-                    reason=each.reason.replace(each.target, _HIDDEN)[:_LONGEST],
+                    reason=_without_places(each.reason, [each.target]),
                 )
                 for each in finished.not_reached
             ],
@@ -149,9 +155,7 @@ def _struck(message: P, places: Iterable[str]) -> P:
     """The message with where its target is struck from the texts that are made for people."""
 
     def strike(text: str) -> str:
-        for place in places:
-            text = text.replace(place, _HIDDEN)
-        return text[:_LONGEST]
+        return _without_places(text, places)
 
     fields: dict[str, Any] = {}
     if isinstance(message, ReadFailed):
@@ -163,6 +167,13 @@ def _struck(message: P, places: Iterable[str]) -> P:
         if message.no_meters_because:
             fields["no_meters_because"] = strike(message.no_meters_because)
     return message.model_copy(update=fields)
+
+
+def _without_places(text: str, places: Iterable[str]) -> str:
+    """The longest first, as one may be within another; and whatever looks like an address."""
+    named = sorted((re.escape(place) for place in places if place), key=len, reverse=True)
+    words = "|".join([*named, _ADDRESS])
+    return re.sub(words, _HIDDEN, text)[:_LONGEST]
 
 
 def _places(target: ReportedTarget) -> tuple[str, ...]:

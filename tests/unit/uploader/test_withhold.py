@@ -186,6 +186,45 @@ def test_the_computer_that_a_device_is_attached_to_is_an_address_too() -> None:
     assert "USB001" not in body
 
 
+def test_the_address_at_which_a_computer_was_looked_for_is_withheld() -> None:
+    reasons = [
+        "cannot be reached at 10.3.4.5, TCP port 445: no route",
+        "printpc: is at fd00::7:1; such an address must be named itself",
+    ]
+    missed = [NotReached(target="printpc", reason=reason) for reason in reasons]
+    finished = without(round_finished().model_copy(update={"not_reached": missed}), "address")
+
+    body = finished.to_json().decode()
+    assert "10.3.4.5" not in body
+    assert "fd00" not in body
+    assert "TCP port 445: no route" in body
+
+
+@pytest.mark.parametrize(
+    ("queue", "host", "port_name"),
+    [("Hall 10.0.0.7", "pc7", "IP_10.0.0.7"), ("Hall", "pc7.bank", "pc7"), ("Hall", "pc7", "")],
+)
+def test_of_an_attached_device_nothing_tells_where_it_is(
+    queue: str, host: str, port_name: str
+) -> None:
+    spooled = SpooledQueue(host=host, queue=queue, port_name=port_name, kind="tcp")
+    why = f"it is the queue {queue} of {host} for the port {port_name or '?'}"
+    read = meter_read().model_copy(
+        update={
+            "target": SpooledTarget(spooled=spooled),
+            "device": DeviceIdentity(make="Zebra"),
+            "no_meters_because": why,
+        }
+    )
+
+    kept = without(read, "address")
+
+    assert isinstance(kept, MeterRead)
+    said = kept.no_meters_because or ""
+    assert said.startswith("it is the queue Hall")
+    assert not any(word in said for word in ("10.0.0.7", "pc7", "bank"))
+
+
 def test_a_target_keeps_its_word_and_another_site_has_another() -> None:
     def word(message: Message) -> str:
         assert isinstance(message, MeterRead)
