@@ -89,6 +89,15 @@ class Several:
             for run in ([last] if self.prefix == 32 else [range(at, at + 1) for at in last])
         ]
 
+    @property
+    def around(self) -> Addresses:
+        """From its first address to its last, with what is between its parts."""
+        first, last = (
+            replace(self, octets=tuple(values[at : at + 1 or None] for values in self.octets))
+            for at in (0, -1)
+        )
+        return Addresses(self.entry, (first.parts[0].span[0], last.parts[0].span[1]))
+
     def _part(self, begin: str, run: range) -> Addresses:
         first, last = number_of(f"{begin}.{run[0]}"), number_of(f"{begin}.{run[-1]}")
         if self.prefix == 32:

@@ -49,6 +49,8 @@ _NO_BROADCAST_HERE = "a broadcast is asked where a segment's rule says so"
 _NOT_ATTACHED = "this box is not attached to it, or not all of it is searched"
 _MOST_PARTS = 20_000  # networks and ranges that one list of a scope may mean
 _TOO_MANY_PARTS = f"beyond {_MOST_PARTS} networks and ranges in all"
+_EXCLUDED_WHOLE = f"{_TOO_MANY_PARTS}; all between its first and last address is excluded"
+_EXCLUSION = "exclusion "
 _MOST_SPANS_NAMED = 200  # of one reason: a scope that is refused in ten thousand pieces
 
 
@@ -148,7 +150,7 @@ class _Planner:
 
     def plan(self) -> Plan:
         wish = self.wish
-        excluded = self._read(self._hosts(wish.exclusions), "exclusion ")
+        excluded = self._read(self._hosts(wish.exclusions), _EXCLUSION)
         self.excluded = merged(one.span for one in excluded)
         site_targets = self._read(wish.site_targets)
         self.names = self._names(site_targets)
@@ -213,7 +215,10 @@ class _Planner:
         found: list[Addresses] = []
         for target in read:
             if isinstance(target, Several) and len(found) + target.count > room:
-                self._miss(what + target.entry, _TOO_MANY_PARTS)
+                if what == _EXCLUSION:
+                    found.append(target.around)
+                too_many = _EXCLUDED_WHOLE if what == _EXCLUSION else _TOO_MANY_PARTS
+                self._miss(what + target.entry, too_many)
             else:
                 found.extend(self._addresses(target, what))
         return found

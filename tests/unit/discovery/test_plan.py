@@ -335,6 +335,15 @@ def test_a_printer_s_uri_that_is_not_read_is_named(entry: str, target: str, reas
     assert why.startswith(reason)
 
 
+def test_an_exclusion_of_too_many_parts_excludes_all_between_its_ends() -> None:
+    many = [f"10.{at}-{at + 3}.*.7-8" for at in range(0, 84, 4)]
+
+    made = plan(targets=["10.82.3.7", "10.84.0.7"], exclusions=many)
+
+    assert asked(made) == ["10.84.0.7"]
+    assert "all between" in missed(made)["exclusion 10.80-83.*.7-8"]
+
+
 def test_a_printer_with_an_excluded_address_is_not_read() -> None:
     targets = ["ipp://10.0.0.7/ipp/print", "ipp://hall/"]
     made = plan({"hall": ["10.0.0.8"]}, targets=targets, exclusions=["10.0.0.7", "10.0.0.8"])
