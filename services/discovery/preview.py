@@ -13,6 +13,7 @@ from shared.spans import Network, Span, common, span_of
 from shared.targets import Addresses, TargetError, as_addresses, parse_target
 
 _ANYWHERE: Span = (0, 2**128)
+_LARGEST_COUNT = 2**63 - 1
 
 
 def size_of_search(network: Network) -> int:
@@ -71,6 +72,6 @@ def preview_of(network: Network, plan: Plan, sweep_of: Callable[[Plan], Sweep]) 
         addresses=within.size,
         datagrams=datagrams,
         bytes=octets,
-        seconds=math.ceil(sweep.seconds_at_most()),
+        seconds=math.ceil(min(sweep.seconds_at_most(), _LARGEST_COUNT)),
         credentials=list(dict.fromkeys(sent))[:50],
     )

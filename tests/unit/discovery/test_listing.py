@@ -182,6 +182,18 @@ async def test_the_rule_of_a_segment_is_in_its_preview(own: list[OwnNetwork]) ->
     assert refused.reason == "this site's ceiling does not allow broadcast"
 
 
+async def test_a_pace_at_which_no_search_ends_is_previewed_too() -> None:
+    scope = {
+        "credentials": [range_of("10.0.0.0/8", "public")],
+        "rules": [{"range": "10.1.0.0/24", "manner": {"pace": 5e-324}}],
+    }
+
+    preview = segment(await listed(scope=scope), "10.1.0.0/24").preview
+
+    assert preview
+    assert preview.seconds == 2**63 - 1
+
+
 async def test_a_segment_outside_the_ceiling_is_refused_and_says_so() -> None:
     told = await listed(networks=["10.2.0.0/16"])
 
