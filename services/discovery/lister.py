@@ -50,7 +50,7 @@ class Lister:
         """Until cancelled."""
         while True:
             await self._wanted.wait()
-            if self._is_quiet():
+            if not self._seconds_left():
                 await asyncio.sleep(_QUIET_LOOK_S)
                 continue
             self._wanted.clear()
@@ -59,16 +59,19 @@ class Lister:
 
     async def list_once(self) -> SegmentsListed | None:
         """None where it failed, which is logged, or in quiet hours."""
-        if self._is_quiet():
+        left_s = self._seconds_left()
+        if not left_s:
             return None
         try:
-            async with asyncio.timeout(_LONGEST_S):
+            async with asyncio.timeout(left_s):
                 scope = self._roster.scope() or NO_SCOPE
                 listed = await self._list(scope, self._known())
                 _log(listed, scope)
                 await self._publish_surely(listed)
         except TimeoutError:
-            log.error("segments not listed", reason=f"not done in {_LONGEST_S:.0f} s")
+            if left_s < _LONGEST_S:
+                self.want()
+            log.error("segments not listed", reason=f"not done in {left_s:.0f} s")
         except (CredentialError, RosterError, OSError) as error:
             log.error("segments not listed", reason=str(error))
         except Exception as error:  # noqa: BLE001  (whatever it is, rounds go on)
@@ -89,10 +92,11 @@ class Lister:
         targets = [one.target for one in self._roster.known()]
         return [target.snmp for target in targets if isinstance(target, SnmpTarget)]
 
-    def _is_quiet(self) -> bool:
+    def _seconds_left(self) -> float:
+        """That a list may take; 0 in quiet hours."""
         now = self._now()
         quiet = quiet_from(self._quiet_hours, now)
-        return quiet is not None and quiet <= now
+        return _LONGEST_S if quiet is None else min(_LONGEST_S, (quiet - now).total_seconds())
 
 
 def _log(listed: SegmentsListed, scope: Scope) -> None:

@@ -78,6 +78,36 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     return Box(tmp_path)
 
 
+async def test_a_list_is_broken_off_where_quiet_hours_begin_and_made_after_them(box: Box) -> None:
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    quiet = MONDAY + timedelta(seconds=0.1), MONDAY + timedelta(seconds=0.3)
+    began_at: list[float] = []
+
+    async def asking(scope: Scope, known: Sequence[str]) -> SegmentsListed:
+        began_at.append(clock() - begun)
+        if len(began_at) == 1:
+            await asyncio.sleep(60)
+        return SegmentsListed(round=uuid4(), agent="a", listed_at=MONDAY, segments=[])
+
+    hours = [QuietHours(*(one.astimezone().time() for one in quiet))]
+    lister = Lister(
+        box.roster,
+        box._publish,
+        asking,
+        lambda: MONDAY + timedelta(seconds=clock() - begun),
+        hours,
+    )
+    lister.want()
+    running = asyncio.create_task(lister.run())
+    await until(lambda: bool(box.published))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert len(began_at) == 2
+    assert began_at[1] >= 0.3
+
+
 async def test_segments_are_listed_at_start_and_after_each_newer_scope(box: Box) -> None:
     running = asyncio.create_task(box.agenda.run())
     await until(lambda: len(box.published) == 1)
