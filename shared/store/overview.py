@@ -162,7 +162,8 @@ async def missing_names(
             """
             select target, note, count(*) over () as all_rows from round_name
             where site_id = %(site)s and round_id = %(round)s and kind = %(kind)s
-                and (silent_rounds is null or silent_rounds >= silent_after(site_id))
+                and (silent_rounds is null
+                    or silent_rounds >= (select silent_after(%(site)s)))
             order by part, position limit %(limit)s
             """,
             where | {"kind": kind},

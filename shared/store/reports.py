@@ -339,9 +339,11 @@ async def round_counts(
             select * from round
             where site_id in (select id from site where customer_id = %(customer)s)
                 and started_at > %(start)s and started_at <= %(end)s
-        ), latest as (
-            select distinct on (site_id) site_id, id from rounds
-            where kind <> 'asked' order by site_id, started_at desc, id
+        ), latest as materialized (  -- else the scope is read for each name
+            select site_id, id, silent_after(site_id) as least from (
+                select distinct on (site_id) site_id, id from rounds
+                where kind <> 'asked' order by site_id, started_at desc, id
+            ) last
         ), orders as (
             select distinct n.site_id, n.order_id, o.outcome from rounds
             join round_name n on n.site_id = rounds.site_id and n.round_id = rounds.id
@@ -355,7 +357,7 @@ async def round_counts(
             (select count(distinct n.target) from latest
              join round_name n on n.site_id = latest.site_id and n.round_id = latest.id
              where n.kind = 'silent'
-                and (n.silent_rounds is null or n.silent_rounds >= silent_after(n.site_id)))
+                and (n.silent_rounds is null or n.silent_rounds >= latest.least))
                 as silent,
             (select count(*) from orders) as found,
             (select count(*) from orders where outcome = 'read') as read,
