@@ -28,7 +28,7 @@ from shared.messages import (
 from shared.spans import Span, holds, number_of, size_of, span_text
 
 T = TypeVar("T")
-_LONGEST_REASON = 300
+_LONGEST = 300
 _MOST_TRIED = 50  # credentials that are named
 
 
@@ -166,7 +166,7 @@ def _tried(
 
 
 def _missed(target: str, reason: str) -> NotReached:
-    return NotReached(target=target, reason=reason[:_LONGEST_REASON])
+    return NotReached(target=target[:_LONGEST], reason=reason[:_LONGEST])
 
 
 def _shown(span: Span, port: int) -> str:
@@ -188,7 +188,7 @@ def last_messages(
         NoCredential(
             target=one.target,
             tried=list(one.tried)[:_MOST_TRIED],
-            reason=one.reason[:_LONGEST_REASON],
+            reason=one.reason[:_LONGEST],
         )
         for one in outcome.answers
         if one.outcome == "no_credential"
