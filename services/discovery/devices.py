@@ -14,6 +14,8 @@ from shared.messages import DeviceEvent, SnmpTarget, SpooledTarget
 Kind = Literal["moved", "another_device", "twins", "board_replaced"]
 Token = tuple[str, ...]  # ("serial", maker, serial) or ("mac", mac)
 
+_MOST_AT_ONE_TARGET = 20  # silent devices that are known there
+
 
 class Traits(NamedTuple):
     """What tells a device from others; None where it shows nothing to rely on."""
@@ -116,7 +118,7 @@ class _Following:
         def marked(devices: Iterable[Device]) -> list[Device]:
             return [one._replace(shared=several.intersection(one.traits.tokens)) for one in devices]
 
-        silent = marked(silent)
+        silent = marked(_last_heard(silent))
         return Followed([*marked(now_known), *silent], silent, self.events)
 
     def _own(self, at_target: Sequence[Device], answer: Device) -> Device | None:
@@ -189,6 +191,15 @@ class _Following:
                 mac=device.traits.mac,
             )
         )
+
+
+def _last_heard(silent: Iterable[Device]) -> list[Device]:
+    """Of each target those that answered last: one that shows another serial each time has many."""
+    kept: defaultdict[str, list[Device]] = defaultdict(list)
+    for one in sorted(silent, key=lambda each: each.silent_rounds):
+        if len(kept[one.target.key]) < _MOST_AT_ONE_TARGET:
+            kept[one.target.key].append(one)
+    return [one for devices in kept.values() for one in devices]
 
 
 def _shown_twice(answered: Iterable[Device]) -> dict[Token, list[Device]]:

@@ -206,3 +206,12 @@ def test_whatever_answers_every_answer_is_known_and_none_is_lost_but_one_that_mo
         moved = sum(one.kind in ("moved", "board_replaced") for one in followed.events)
         assert len(followed.known) >= max(len(known) - moved, len(answered))
         known = followed.known
+
+
+def test_an_address_that_shows_another_serial_each_round_fills_no_roster() -> None:
+    known: list[Device] = []
+    for number in range(60):
+        known = after(known, [device(7, f"A{number}")]).known
+
+    assert len(known) < 25
+    assert places(known)[:2] == [("7", "A59", 0), ("7", "A58", 1)]
