@@ -9,7 +9,14 @@ from uuid import UUID
 
 from services.ingest.entered import Typed, author_of, enter, meters_of, take_back
 from shared.person import name_of_user
-from shared.store.entered import EnteredMeter, Entry, entries_of, reports_over
+from shared.store.entered import (
+    EnteredMeter,
+    Entry,
+    MadeReport,
+    entries_of,
+    entries_with_id,
+    reports_over,
+)
 from shared.store.postgres import Store
 
 _MOST_LISTED = 10_000
@@ -62,9 +69,12 @@ async def _list(store: Store, args: argparse.Namespace) -> None:
 
 async def _tell(store: Store, entered: EnteredMeter) -> None:
     async with store.transaction() as connection:
-        made = await reports_over(connection, entered.site, entered.read_at)
+        made = set[MadeReport]()
+        for concerned in filter(None, (entered.id, entered.replaces)):
+            for entry in await entries_with_id(connection, concerned):
+                made |= set(await reports_over(connection, entry))
     sys.stdout.write(f"{entered.id}  {entered.read_at:%Y-%m-%d %H:%M:%S} UTC  {entered.device}\n")
-    for report in made:
+    for report in sorted(made, key=lambda report: (report.first, report.last)):
         sys.stdout.write(
             f"not in the report of {report.first} to {report.last}, made"
             f" {report.made_at:%Y-%m-%d %H:%M} UTC; `pagetally report` makes it again\n"

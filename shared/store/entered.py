@@ -163,18 +163,21 @@ async def entries_of(connection: Connection, place: str | None, limit: int) -> l
     return [_entry(row) for row in await rows.fetchall()]
 
 
-async def reports_over(connection: Connection, site_name: str, at: datetime) -> list[MadeReport]:
-    """The newest report of each period that an instant lies in, of the site's customer."""
+async def reports_over(connection: Connection, entry: Entry) -> list[MadeReport]:
+    """The newest report of each period that an entry's reading lies in, or begins with."""
     rows = await connection.execute(
         """
         select distinct on (r.period_from, r.period_to)
             (r.period_from at time zone r.time_zone)::date as first,
             (r.period_to at time zone r.time_zone)::date - 1 as last, r.made_at
-        from report r join site s on s.customer_id = r.customer_id
-        where s.name = %(site)s and r.period_from < %(at)s and r.period_to >= %(at)s
+        from report r
+        where r.customer_id = %(customer)s and r.period_to >= %(at)s
+            and (r.period_from < %(at)s or not exists (
+                select from placed_read p where p.device_id = %(device)s and p.names is not null
+                    and p.taken_at > %(at)s and p.taken_at <= r.period_from))
         order by r.period_from, r.period_to, r.made_at desc
         """,
-        {"site": site_name, "at": at},
+        {"customer": entry.customer_id, "at": entry.entered.read_at, "device": entry.device_id},
     )
     return [MadeReport(**row) for row in await rows.fetchall()]
 

@@ -158,6 +158,22 @@ async def test_who_enters_is_told_which_reports_do_not_hold_it(
         *("admin", "meter", "enter", "hq", SERIAL, "total=1500", *who, "--at", "2024-10-31T18:00")
     )
 
+    october, november = said.splitlines()[1:]
+    assert october.startswith("not in the report of 2024-10-01 to 2024-10-31, made ")
+    assert november.startswith("not in the report of 2024-11-01 to 2024-11-30, made ")
+
+
+async def test_who_moves_an_entry_is_told_of_the_report_that_holds_the_wrong_one(
+    store: Store, site: Site, dealer: Dealer
+) -> None:
+    await stored(store, site, [read("2024-09-30T20:00", 1000)])
+    who = ("--author", "Dana", "--reason", "read off the panel")
+    words = ("admin", "meter", "enter", "hq", SERIAL, "total=1500", *who, "--at")
+    wrong = (await dealer.run(*words, "2024-10-31T18:00")).split()[0]
+    await report(store, "Acme", "2024-10")
+
+    said = await dealer.run(*words, "2024-11-02T18:00", "--instead-of", wrong)
+
     [told] = said.splitlines()[1:]
     assert told.startswith("not in the report of 2024-10-01 to 2024-10-31, made ")
 
