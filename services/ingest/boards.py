@@ -76,5 +76,12 @@ class Macs:
         return last
 
 
+def spelled_alike(key: str, other: str) -> bool:
+    """Whether two keys may be of one serial number: devices put zeros before it in one answer and
+    not in another, and call their maker by several names."""
+    one, another = (each.rpartition(" ")[2].lstrip("0") for each in (key, other))
+    return one == another
+
+
 def _last(holder: Holder) -> tuple[datetime, str]:
     return holder.last_at, holder.key

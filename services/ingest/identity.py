@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from services.ingest.boards import Holder, Macs
+from services.ingest.boards import Holder, Macs, spelled_alike
 from shared.identity import MAX_LETTERS, usable_mac, usable_serial
 from shared.messages import DeviceIdentity, ReportedTarget, SpooledTarget
 
@@ -198,7 +198,8 @@ def _replaced(
     before = newcomer and macs.left_by(sighting.mac or "", newcomer)
     if not newcomer or not before:
         return None
-    if any(newcomer.key in keys and before.key in keys for keys in rounds):
+    beside = any(newcomer.key in keys and before.key in keys for keys in rounds)
+    if beside and not spelled_alike(newcomer.key, before.key):
         return None
     because = (
         f"{_shown(newcomer.key)} has the MAC address {sighting.mac} that {_shown(before.key)} had:"

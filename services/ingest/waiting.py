@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.ingest.boards import spelled_alike
 from services.ingest.identity import Sighting
 from services.ingest.sites import Site
 from services.ingest.stay_rows import make_stays
@@ -32,7 +33,7 @@ async def let_go(connection: Connection, site: Site, sightings: Sequence[Sightin
     cursor = await connection.execute(_WAITING, (site.id,))
     for row in await cursor.fetchall():
         held, other = set(rounds.get(row["key"], ())), set(rounds.get(row["other"], ()))
-        if not held and not other:
+        if not (held or other) or spelled_alike(row["key"], row["other"]):
             continue
         cursor = await connection.execute(
             _ROUNDS, (site.id, list(held | other), row["other_id"], row["held_because"])

@@ -107,6 +107,15 @@ async def test_two_devices_at_another_site_than_the_held_one_give_nothing_back(h
     assert (await billed(hub))["serial HP CN00002"] == 1
 
 
+async def test_a_serial_written_in_two_ways_in_one_round_is_not_billed_twice(hub: Hub) -> None:
+    again = OLD.model_copy(update={"serial": "00CN00001"})
+
+    await hub.send(on(1, OLD), on(1, again, at=8))
+    await hub.send(on(2, OLD), on(2, again, at=8))
+
+    assert await billed(hub) == {"serial HP CN00001": 2, "": 2}
+
+
 async def test_only_a_device_that_is_held_can_be_released(hub: Hub) -> None:
     await hub.send(on(1, DeviceIdentity(make="HP", serial="CN00001")))
     [device] = await hub.rows("select id from device")
