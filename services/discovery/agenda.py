@@ -17,6 +17,7 @@ from services.discovery.schedule import Due, RoundKind, due_round, next_begin, s
 from services.discovery.settings import DiscoverySettings
 from services.discovery.wish import NO_SCOPE, wish_of
 from shared.bus.port import CannotStoreError, Delivery
+from shared.credentials import CredentialError
 from shared.log import log
 from shared.message import Message
 from shared.messages import RoundFinished
@@ -25,6 +26,7 @@ from shared.scope import Scope
 
 _LONGEST_SLEEP_S = 60.0  # then the clock is looked at again: it may have been set
 _AFTER_FAULT_S = 30.0
+_MOST_FAULTS = 3  # of one round, in a row
 
 
 class Agenda:
@@ -88,18 +90,34 @@ class Agenda:
 
     async def _run(self) -> None:
         self._searches_first = self._settings.search_at_start and not self._roster.open_round()
+        faults = 0
         while True:
             self._awake.clear()
+            current = None
             try:
                 current = self._roster.open_round() or self._begin_due()
                 if current:
                     await self.finish(current)
+                    faults = 0
                     continue
-            except RosterError as error:
-                log.error("roster fault", reason=str(error))
+            except (RosterError, CredentialError) as error:
+                log.error("round cannot go on", reason=str(error))
+                await asyncio.sleep(_AFTER_FAULT_S)
+                continue
+            except Exception as error:  # noqa: BLE001  (one round must not end those after it)
+                faults += 1
+                log.error("round fault", times=faults, fault=repr(error)[:500])
+                if current and faults >= _MOST_FAULTS:
+                    self._give_up(current)
                 await asyncio.sleep(_AFTER_FAULT_S)
                 continue
             await self._sleep()
+
+    def _give_up(self, current: Round) -> None:
+        try:
+            self._rounds.give_up(current, f"given up after {_MOST_FAULTS} faults; see the log")
+        except RosterError as error:
+            log.error("round cannot be given up", reason=str(error))
 
     async def run_once(self, kind: RoundKind) -> list[RoundFinished]:
         """One round now, after one that is still open; a search with a list of the segments."""

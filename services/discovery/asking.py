@@ -12,7 +12,7 @@ from services.discovery.broadcast import attached
 from services.discovery.closing import Asked
 from services.discovery.find import findings
 from services.discovery.identify import Makers
-from services.discovery.neighbours import moved_to
+from services.discovery.neighbours import mac_at, moved_to
 from services.discovery.orders import Orders
 from services.discovery.plan import Limits, Plan, Resolved, Wish, make_plan
 from services.discovery.roster import Roster, Round
@@ -163,8 +163,10 @@ class Asking:
             aclosing(findings(sweep, client, self._credentials, self._means.makers)) as found,
         ):
             async for finding in found:
-                mac = self._means.neighbours().get(finding.target.snmp)
-                await self._answered(row_of(finding, mac=mac, now=self._means.now()), orders)
+                mac = mac_at(finding.target.snmp, self._means.neighbours())
+                row = row_of(finding, mac=mac, now=self._means.now())
+                if self._is_new(row):
+                    await orders.give(row)
         for remark in sweep.remarks:
             log.warning("sweep", round=str(self._round.id), remark=remark)
 
@@ -185,12 +187,13 @@ class Asking:
             resolved=await self._means.resolve(names_in(listed)),
             now=self._means.now(),
         )
-        for row in rows:
-            await self._answered(row, orders)
-
-    async def _answered(self, row: AnswerRow, orders: Orders) -> None:
-        if self._roster.add_answer(self._round.id, row) and row.outcome == "printing":
+        # all of them first: a deadline that comes meanwhile must not make the others silent
+        for row in [row for row in rows if self._is_new(row)]:
             await orders.give(row)
+
+    def _is_new(self, row: AnswerRow) -> bool:
+        """Whether it is to be ordered; it is in the roster then."""
+        return self._roster.add_answer(self._round.id, row) and row.outcome == "printing"
 
     @asynccontextmanager
     async def _counted(self, sweep: Sweep, client: SnmpClient) -> AsyncIterator[None]:

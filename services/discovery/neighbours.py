@@ -37,6 +37,16 @@ def neighbours_of(table: str) -> Mapping[str, str]:
     return found
 
 
+def mac_at(address: str, known_here: Mapping[str, str]) -> str | None:
+    """None too where the MAC address stands at others as well: a router's, which answers for them.
+
+    Args:
+        known_here: address to MAC address.
+    """
+    mac = known_here.get(address)
+    return mac if list(known_here.values()).count(mac or "") == 1 else None
+
+
 def moved_to(silent: Iterable[Device], known_here: Mapping[str, str], chosen: Spans) -> list[Known]:
     """Where the MAC addresses of silent devices are now, at most 100 places.
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_network
 
 from services.discovery.asking import Asking, Manner, Means, Resolve
-from services.discovery.closing import last_messages, outcome_of
+from services.discovery.closing import Outcome, last_messages, outcome_of
 from services.discovery.identify import Makers
 from services.discovery.local_devices.attached import list_attached
 from services.discovery.neighbours import neighbours
@@ -23,7 +23,7 @@ from shared.decode import decode
 from shared.ipp_uri import ipp_uris
 from shared.log import log
 from shared.message import Message
-from shared.messages import RoundFinished
+from shared.messages import NotReached, RoundFinished
 from shared.quiet import quiet_from
 from shared.targets import as_addresses, parse_targets
 
@@ -91,6 +91,17 @@ class Rounds:
         for silent in outcome.silent:
             if silent.silent_rounds == current.wish.silent_after:
                 log.warning("device silent", target=silent.target.key, rounds=silent.silent_rounds)
+        self._close(current, outcome)
+
+    def give_up(self, current: Round, reason: str) -> None:
+        """Closes a round that cannot go on; what it ordered until then is named."""
+        if current.is_closing:
+            return
+        rest = NotReached(target="the rest of the round", reason=reason)
+        answers, known = self._roster.answers(current.id), self._roster.known()
+        self._close(current, Outcome(0, answers, (), [rest], known=known, interrupted=True))
+
+    def _close(self, current: Round, outcome: Outcome) -> None:
         packets, octets = self._roster.counts(current.id)
         messages = last_messages(
             current,

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from services.discovery import agenda as agenda_module
 from services.discovery.agenda import Agenda
 from services.discovery.roster import Roster, Round
 from services.discovery.rounds import Rounds
@@ -175,3 +176,27 @@ def test_a_setting_that_does_not_exist_is_told(
 
     assert ended.value.code == 2
     assert "did you mean DISCOVERY_TIMEOUT_S?" in capsys.readouterr().err
+
+
+async def test_a_round_that_fails_again_and_again_is_given_up_and_others_follow(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agenda_module, "_AFTER_FAULT_S", 0.01)
+    given_up: list[Round] = []
+
+    async def fails(current: Round) -> list[RoundFinished]:
+        if not given_up:
+            raise RuntimeError("a fault of ours")
+        return await Ran.run(desk.rounds, current)
+
+    def give_up(current: Round, reason: str) -> None:
+        given_up.append(current)
+        desk.roster.finish(current.id)
+
+    monkeypatch.setattr(desk.rounds, "run", fails)
+    monkeypatch.setattr(desk.rounds, "give_up", give_up)
+    asks = [Ask(id=uuid4(), kind="search", until=MONDAY + timedelta(minutes=5)) for _ in range(2)]
+    await desk.keep(1, *asks)
+    await desk.run_until(lambda: len(desk.rounds.ran) == 1)
+
+    assert {given_up[0].ask, desk.rounds.ran[0].ask} == {ask.id for ask in asks}

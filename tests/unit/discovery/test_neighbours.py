@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from services.discovery.devices import Device, Traits
-from services.discovery.neighbours import moved_to, neighbours_of
+from services.discovery.neighbours import mac_at, moved_to, neighbours_of
 from services.discovery.plan import Known
 from shared.messages import SnmpTarget
 from shared.spans import number_of
@@ -44,3 +44,9 @@ def test_a_mac_that_is_at_several_addresses_is_a_routers() -> None:
 
 def test_at_most_a_hundred_are_looked_for() -> None:
     assert len(moved_to([silent(MAC)] * 500, {"10.0.0.8": MAC}, ANYWHERE)) == 100
+
+
+def test_a_mac_that_stands_at_several_addresses_is_a_routers_and_tells_no_device() -> None:
+    here = {"10.0.0.7": "00:00:5e:00:00:01", "10.0.0.8": "00:00:5e:00:00:01", "10.0.0.9": MAC}
+
+    assert [mac_at(address, here) for address in (*here, "10.0.0.1")] == [None, None, MAC, None]
