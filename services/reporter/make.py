@@ -17,9 +17,11 @@ from services.reporter.volume import (
     held_volume,
     late_volume,
     source_changes,
+    taken_back_volume,
 )
 from services.reporter.workbook import workbook
 from shared.store import deliveries, reports
+from shared.store.entered import taken_back
 from shared.store.postgres import Connection, Store
 from shared.store.reports import Customer, ReadOrigin, StoredRead
 
@@ -97,6 +99,9 @@ async def _device_rows(
     span = (period.start, period.end)
     devices = await reports.devices_of(connection, customer.id, *span)
     reported_at = await reports.reported_at(connection, customer.id, period.start)
+    entries: dict[int, datetime] = {}
+    if reported_at:
+        entries = await taken_back(connection, customer.id, period.start, reported_at)
     volumes: list[Volume] = []
     newest: list[StoredRead | None] = []
     found = reports.device_reads(connection, customer.id, devices, *span, LOOK_BACK)
@@ -105,6 +110,7 @@ async def _device_rows(
         sources = await reports.read_sources(connection, changes) if changes else {}
         volume = device_volume(reads, period, now, sources)
         volume = late_volume(volume, period, reported_at)
+        volume = taken_back_volume(volume, period, entries.get(device))
         known = devices[device]
         if known.held_because is not None:
             volume = held_volume(volume, known.held_because)

@@ -109,6 +109,25 @@ def late_volume(volume: Volume, period: Period, reported_at: datetime | None) ->
     return replace(volume, status=status, notes=(note, *volume.notes))
 
 
+def taken_back_volume(volume: Volume, period: Period, taken_back: datetime | None) -> Volume:
+    """Says where the report of the time before counted to an entry that was taken back since.
+
+    This one counts from an earlier reading, so that pages of that report may be in it again.
+
+    Args:
+        taken_back: when that entry was read; None: there is none.
+    """
+    opening = volume.opening
+    if taken_back is None or opening is None or opening.taken_at >= taken_back:
+        return volume
+    note = (
+        f"the report up to then counted to an entry of {period.clock(taken_back)} that was taken"
+        " back since: pages of it may be in this one again"
+    )
+    status = "late" if volume.status == "ok" else volume.status
+    return replace(volume, status=status, notes=(note, *volume.notes))
+
+
 def source_changes(reads: Sequence[StoredRead]) -> list[StoredRead]:
     """Reads next to a change of version within one profile family, or of the rows read.
 

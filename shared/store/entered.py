@@ -193,3 +193,25 @@ async def note_known_since(connection: Connection, device_id: int, at: datetime)
 def _entry(row: dict[str, Any]) -> Entry:
     entered = EnteredMeter.model_validate_json(row.pop("body"))
     return Entry(entered, **row | {"digest": bytes(row["digest"])})
+
+
+async def taken_back(
+    connection: Connection, customer_id: int, start: datetime, reported_at: datetime
+) -> dict[int, datetime]:
+    """By device, the last instant up to `start` that a report made at `reported_at` counted to by
+    an entry which was taken back or replaced since.
+    """
+    cursor = await connection.execute(
+        """
+        select e.device_id, max(h.read_at) as at
+        from entered_meter h
+        join entered_meter later on later.site_id = h.site_id and later.replaces = h.id
+        join evidence e on e.site_id = h.site_id and e.read_id = h.id
+        join site s on s.id = h.site_id
+        where s.customer_id = %(customer)s and h.read_at <= %(start)s
+            and h.entered_at <= %(reported)s and later.entered_at > %(reported)s
+        group by e.device_id
+        """,
+        {"customer": customer_id, "start": start, "reported": reported_at},
+    )
+    return {row["device_id"]: row["at"] for row in await cursor.fetchall()}

@@ -278,6 +278,21 @@ async def test_an_entry_that_is_taken_back_counts_no_more(
     assert len(await rows(store, "select * from entered_meter")) == 2
 
 
+async def test_a_month_that_was_billed_to_an_entry_taken_back_since_is_not_silently_billed_again(
+    store: Store, site: Site, dealer: Dealer
+) -> None:
+    await stored(store, site, [read("2024-09-30T20:00", 1000)])
+    entry = await enter(dealer, "total=1500", "--at", "2024-10-31T18:00")
+    assert (await row(store))["Pages total"] == 500
+    await dealer.run("admin", "meter", "void", entry, "--reason", "it was the other printer")
+    await stored(store, site, [read("2024-11-29T20:00", 1800)])
+
+    told = await row(store, period="2024-11")
+
+    assert told["Status"] != "ok"
+    assert "counted to an entry of 2024-10-31" in told["Note"]
+
+
 async def test_an_entry_of_another_device_is_not_replaced(
     store: Store, site: Site, dealer: Dealer
 ) -> None:
