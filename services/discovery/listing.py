@@ -159,10 +159,11 @@ async def segments_of(
 
 
 def refused_of(site: Site) -> list[NotReached]:
-    """What of the scope a search would not reach, and why."""
+    """What of the scope a search would not reach, and why; what was typed here is none of it."""
     spoolers = [(one.host, site.ceiling.spooler_refusal(one.host)) for one in site.wish.spoolers]
     refused = [NotReached(target=host, reason=why) for host, why in spoolers if why]
-    return [*site.plan(site.wish).not_reached, *refused]
+    of_scope = site.wish.model_copy(update={"site_targets": ()})
+    return [*site.plan(of_scope).not_reached, *refused]
 
 
 def refusal_of(network: Network, site: Site) -> str | None:

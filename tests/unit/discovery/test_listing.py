@@ -257,6 +257,13 @@ async def test_what_the_site_refuses_of_a_scope_is_listed_with_its_reason() -> N
     }
 
 
+async def test_what_was_typed_at_the_site_is_not_told_as_refused() -> None:
+    """It is no part of the scope, and may be an address that the site withholds."""
+    told = await listed(targets=("10.1.0.400", "10.1.0.7"))
+
+    assert told.refused == []
+
+
 # -- the gateway
 
 
