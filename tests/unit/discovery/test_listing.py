@@ -28,6 +28,8 @@ from shared.scope import Scope
 from shared.snmp.port import Traffic
 from tests.peers.agent import Agents
 
+pytest_plugins = ["tests.peers.agent"]  # where no conftest is read: the slim environments
+
 CREDENTIALS = {
     "public": PUBLIC,
     "head-office": Credential(community=SecretStr("a longer one")),

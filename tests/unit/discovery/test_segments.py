@@ -27,6 +27,8 @@ from shared.snmprec import read_snmprec
 from shared.spans import Spans, span_of
 from tests.peers.agent import Agents
 
+pytest_plugins = ["tests.peers.agent"]  # where no conftest is read: the slim environments
+
 RECORDINGS = Path(__file__).parents[4] / "shared" / "recordings"
 needs_recordings = pytest.mark.skipif(
     not RECORDINGS.exists(), reason="the recordings of real devices are not beside this tree"
