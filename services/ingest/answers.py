@@ -47,6 +47,7 @@ class EventAnswer(BaseModel):
 
     results: list[EventResult]
     last: int  # the highest number that the hub knows of this spool
+    received_at: datetime  # when it was committed, by the hub's clock
 
 
 class Fault(BaseModel):

@@ -40,7 +40,8 @@ class Batch:
     spool: UUID
     first_unsent: int  # the lowest number that the spool has not got an answer for
     last: int  # the highest number that the spool has given
-    sent_at: datetime
+    sent_at: datetime  # by the site's clock
+    arrived_at: datetime  # when its request began to come in, by the hub's clock
     lines: list[Line]
 
 
@@ -94,7 +95,7 @@ class Inflater:
         return bytes(self._inflated)
 
 
-def parse_batch(body: bytes, max_messages: int) -> Batch:
+def parse_batch(body: bytes, max_messages: int, arrived_at: datetime) -> Batch:
     """Cut `body` into its messages, whose own faults are not looked at here.
 
     Raises: BatchError, where what is wrong could not be told by a message's number; TooLargeError.
@@ -110,6 +111,7 @@ def parse_batch(body: bytes, max_messages: int) -> Batch:
         first_unsent=envelope.first_unsent,
         last=envelope.last,
         sent_at=envelope.sent_at,
+        arrived_at=arrived_at,
         lines=[_line(*numbered) for numbered in enumerate(envelope.messages)],
     )
 

@@ -17,6 +17,7 @@ from services.ingest.limits import Rates
 from services.ingest.measures import Measures
 from services.ingest.settings import IngestSettings
 from services.ingest.sites import Site, site_of_key
+from shared.clock import utc_now
 from shared.log import log
 from shared.scope import Scope
 from shared.store.postgres import Store
@@ -71,6 +72,7 @@ def create_app(settings: IngestSettings, store: Store) -> FastAPI:
     @app.post("/v1/events", responses=FAULTS, openapi_extra=_BATCH_BODY)
     async def events(request: Request, site: Site = caller) -> EventAnswer:
         """Store each message once, and say what became of it."""
+        arrived_at = utc_now()
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length[:18]) > settings.max_body_bytes:
             raise TooLargeError(f"{length[:18]} bytes; at most {settings.max_body_bytes}")
@@ -84,18 +86,21 @@ def create_app(settings: IngestSettings, store: Store) -> FastAPI:
         rates.received(site.id, size)
         measures.received.inc(size)
         with measures.seconds.time():
-            batch = await asyncio.to_thread(parse_batch, body, settings.max_messages)
-            results, last = await accept(store, site, batch)
+            batch = await asyncio.to_thread(parse_batch, body, settings.max_messages, arrived_at)
+            taken = await accept(store, site, batch)
         counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
-        for result in results:
+        for result in taken.results:
             counts[result.status] += 1
         for status, count in counts.items():
             measures.messages.labels(status).inc(count)
-        tell = log.info if results else log.debug  # a site that only says that it lives
+        tell = log.info if taken.results else log.debug  # a site that only says that it lives
         tell("batch taken", site=site.name, bytes=size, **counts)
         return EventAnswer(
-            results=[EventResult(n=it.n, status=it.status, reason=it.reason) for it in results],
-            last=last,
+            results=[
+                EventResult(n=it.n, status=it.status, reason=it.reason) for it in taken.results
+            ],
+            last=taken.last,
+            received_at=taken.received_at,
         )
 
     @app.get(

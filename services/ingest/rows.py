@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
+from services.ingest.clock import billed_at
 from shared.messages import (
     MeterRead,
     NoCredential,
@@ -22,9 +24,18 @@ from shared.store.reports import sources_id
 Row = tuple[object, ...]
 StoredMessage = MeterRead | ReadFailed | RoundFinished | SegmentsListed
 
+
+class Stored(NamedTuple):
+    """A message and what the hub noted as it came."""
+
+    message: StoredMessage
+    received_at: datetime
+    offset_s: float  # to be added to the site's time
+
+
 COLUMNS = {
-    "read": "site_id, id, order_id, round_id, taken_at, received_at, agent, target, profile,"
-    " make, model, serial, mac, hostname, address, asset_tag, location, firmware,"
+    "read": "site_id, id, order_id, round_id, taken_at, received_at, billed_at, agent, target,"
+    " profile, make, model, serial, mac, hostname, address, asset_tag, location, firmware,"
     " basis, large_counts, no_meters_because, sources_id",
     "meter": "site_id, read_id, name, value, unit",
     "supply": "site_id, read_id, position, description, type, colorant, level_percent, level,"
@@ -43,12 +54,11 @@ class TypedRows:
     rounds: dict[UUID, Row] = field(default_factory=dict)  # its parts say the same of it
 
 
-def typed_rows(site_id: int, messages: Iterable[tuple[StoredMessage, datetime]]) -> TypedRows:
-    """The rows of messages, each with the instant at which the hub received it."""
+def typed_rows(site_id: int, messages: Iterable[Stored]) -> TypedRows:
     rows = TypedRows()
-    for message, received_at in messages:
+    for message, received_at, offset_s in messages:
         if isinstance(message, MeterRead):
-            _add_read(rows, site_id, message, received_at)
+            _add_read(rows, site_id, message, received_at, offset_s)
         elif isinstance(message, ReadFailed):
             _add_failure(rows, site_id, message, received_at)
         elif isinstance(message, RoundFinished):
@@ -77,12 +87,14 @@ def unit_of(read: MeterRead | Correction, meter: str) -> str:
     return read.units.get(meter) or usual_unit(meter)
 
 
-def _add_read(rows: TypedRows, site_id: int, read: MeterRead, received_at: datetime) -> None:
+def _add_read(
+    rows: TypedRows, site_id: int, read: MeterRead, received_at: datetime, offset_s: float
+) -> None:
     device = read.device
     rows.by_table["read"].append(
         (
             *(site_id, read.id, read.order, read.round, read.taken_at, received_at),
-            *(read.agent, read.target.key, read.profile),
+            *(billed_at(read.taken_at, offset_s), read.agent, read.target.key, read.profile),
             *(device.make, device.model, device.serial, device.mac, device.hostname),
             *(device.address, device.asset_tag, device.location, device.firmware),
             *(read.basis, read.large_counts, read.no_meters_because, sources_id(read.sources)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.ingest.corrections import put_again
 from services.ingest.devices import note_devices
 from services.ingest.ledger import lock_ledger
-from services.ingest.rows import COLUMNS, StoredMessage, TypedRows, typed_rows
+from services.ingest.rows import COLUMNS, Stored, StoredMessage, TypedRows, typed_rows
 from services.ingest.sites import Site
 from services.ingest.stay_rows import make_all_stays
 from shared.decode import decode
@@ -52,7 +52,8 @@ async def rebuild(store: Store, site: Site) -> int:
             await connection.execute(statement, (site.id,))
         async with connection.cursor(name="messages") as cursor:
             await cursor.execute(
-                "select m.type, m.body, m.received_at, e.read_id is not null as placed"
+                "select m.type, m.body, m.received_at, m.clock_offset_s,"
+                " e.read_id is not null as placed"
                 " from message m"
                 " left join evidence e on e.site_id = m.site_id and e.read_id = m.id"
                 " where m.site_id = %s order by m.ledger_no",
@@ -61,7 +62,10 @@ async def rebuild(store: Store, site: Site) -> int:
             while stored := await cursor.fetchmany(_BATCH):
                 count += len(stored)
                 messages = [(_message(row["type"], row["body"]), row) for row in stored]
-                rows = typed_rows(site.id, ((it, row["received_at"]) for it, row in messages))
+                rows = typed_rows(
+                    site.id,
+                    (Stored(it, row["received_at"], row["clock_offset_s"]) for it, row in messages),
+                )
                 await store_typed(connection, rows)
                 unplaced = [
                     it for it, row in messages if isinstance(it, MeterRead) and not row["placed"]

@@ -47,6 +47,7 @@ class Hub:
             "round_id": round_id or uuid4(),
             "taken_at": at(taken_at),
             "received_at": at(taken_at),
+            "billed_at": at(taken_at),
             "agent": "agent",
             "target": "snmp:[10.0.0.7]:161",
             "profile": "rfc3805@1",

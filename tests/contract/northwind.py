@@ -111,10 +111,11 @@ async def stored(store: Store, site: Site, reads: Iterable[MeterRead]) -> None:
 
 
 async def _accepted(store: Store, site: Site, spool: UUID, lines: list[Line]) -> None:
+    at = day("2026-11-01")
     batch = Batch(
-        spool=spool, first_unsent=1, last=len(lines), sent_at=day("2026-11-01"), lines=lines
+        spool=spool, first_unsent=1, last=len(lines), sent_at=at, arrived_at=at, lines=lines
     )
-    results, _ = await accept(store, site, batch)
+    results = (await accept(store, site, batch)).results
     assert {result.status for result in results} <= {"accepted"}, results
 
 

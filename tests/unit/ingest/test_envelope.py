@@ -4,6 +4,7 @@ import gzip
 import json
 import tracemalloc
 import zlib
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from services.ingest.cut import CutError, elements, members
 from services.ingest.envelope import BatchError, Inflater, TooLargeError, parse_batch
 from tests.unit.ingest.batches import batch, raw_line
 
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -23,7 +25,7 @@ _JSON = st.recursive(
 def test_a_body_is_cut_out_byte_for_byte() -> None:
     body = b'{"b" : 1.50,  "a":"\\u00e9\\/", "a":[ ]}'
 
-    [line] = parse_batch(batch([raw_line(7, "meter.read.v1", body)]), 500).lines
+    [line] = parse_batch(batch([raw_line(7, "meter.read.v1", body)]), 500, NOW).lines
 
     assert (line.n, line.type, line.body) == (7, "meter.read.v1", body)
 
@@ -45,7 +47,7 @@ def test_a_body_that_is_no_json_costs_only_itself(bad: bytes) -> None:
     good = b'{"a":"]}\\"[{,"}'
     lines = [raw_line(1, "a", good), raw_line(2, "a", bad), raw_line(3, "a", good)]
 
-    cut = parse_batch(batch(lines), 500).lines
+    cut = parse_batch(batch(lines), 500, NOW).lines
 
     assert [line.n for line in cut] == [1, 2, 3]
     assert [line.body for line in cut] == [good, bad, good]
@@ -71,7 +73,7 @@ def test_a_body_that_is_no_json_costs_only_itself(bad: bytes) -> None:
 )
 def test_what_no_number_can_name_refuses_the_batch_in_words(body: bytes) -> None:
     with pytest.raises(BatchError) as refused:
-        parse_batch(body, 500)
+        parse_batch(body, 500, NOW)
 
     assert 0 < len(str(refused.value)) < 300
 
@@ -80,7 +82,7 @@ def test_more_messages_than_the_limit_are_too_large() -> None:
     lines = [raw_line(n, "a", b"{}") for n in range(1, 502)]
 
     with pytest.raises(TooLargeError, match="501 messages; at most 500"):
-        parse_batch(batch(lines), 500)
+        parse_batch(batch(lines), 500, NOW)
 
 
 @settings(max_examples=30, deadline=None)
@@ -104,7 +106,7 @@ def test_cutting_anything_ends_in_pieces_or_in_a_cut_error(text: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_batch_or_refused_as_one(body: bytes) -> None:
     with pytest.raises(BatchError):
-        parse_batch(body, 500)
+        parse_batch(body, 500, NOW)
 
 
 def test_a_gzip_bomb_never_gets_into_memory() -> None:

@@ -1,0 +1,86 @@
+"""Appending messages to a site's ledger, with their typed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from services.ingest.check import Checked, printable
+from services.ingest.clock import clock_offset_s
+from services.ingest.devices import note_devices
+from services.ingest.envelope import Batch
+from services.ingest.ledger import Ledger
+from services.ingest.rows import Stored, instant_of, order_of, typed_rows
+from services.ingest.sites import Site
+from services.ingest.typed import store_typed
+from shared.messages import MeterRead
+from shared.store.postgres import Connection, RefusedError, copy_rows, savepoint
+
+_MESSAGE_COLUMNS = (
+    "site_id, ledger_no, id, spool, n, type, order_id, round_id, taken_at, received_at, body,"
+    " digest, clock_offset_s"
+)
+_OUTCOME_COLUMNS = "site_id, id, type, order_id, digest, ledger_no, received_at"
+
+
+async def append(
+    connection: Connection,
+    site: Site,
+    batch: Batch,
+    ledger: Ledger,
+    fresh: list[Checked],
+    received_at: datetime,
+) -> tuple[Ledger, list[Checked]]:
+    """Append messages; gives the ledger after them, and those that the database refused.
+
+    What it refuses is found by halving, so that a good batch costs one round.
+    """
+    if not fresh:
+        return ledger, []
+    try:
+        async with savepoint(connection):
+            return await _append_all(connection, site, batch, ledger, fresh, received_at), []
+    except RefusedError as error:
+        if len(fresh) == 1:
+            return ledger, [replace(fresh[0], message=None, reason=printable(str(error)))]
+    middle = len(fresh) // 2
+    refused: list[Checked] = []
+    for half in (fresh[:middle], fresh[middle:]):
+        ledger, bad = await append(connection, site, batch, ledger, half, received_at)
+        refused += bad
+    return ledger, refused
+
+
+async def _append_all(
+    connection: Connection,
+    site: Site,
+    batch: Batch,
+    ledger: Ledger,
+    fresh: Sequence[Checked],
+    received_at: datetime,
+) -> Ledger:
+    offset_s = clock_offset_s(batch.sent_at, batch.arrived_at)
+    messages, outcomes, stored = [], [], []
+    for one in fresh:
+        message, line = one.message, one.line
+        assert message is not None
+        ledger = ledger.after(one.digest)
+        order = order_of(message)
+        messages.append(
+            (
+                *(site.id, ledger.length, message.id, batch.spool, line.n, line.type, order),
+                *(message.round, instant_of(message), received_at, line.body, one.digest),
+                offset_s,
+            )
+        )
+        outcomes.append(
+            (site.id, message.id, line.type, order, one.digest, ledger.length, received_at)
+        )
+        stored.append(Stored(message, received_at, offset_s))
+    await copy_rows(connection, "message", _MESSAGE_COLUMNS, messages)
+    await copy_rows(connection, "outcome", _OUTCOME_COLUMNS, outcomes)
+    await store_typed(connection, typed_rows(site.id, stored))
+    reads = [each.message for each in stored if isinstance(each.message, MeterRead)]
+    await note_devices(connection, site, reads)
+    return ledger
