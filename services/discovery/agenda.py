@@ -13,7 +13,7 @@ from services.discovery.lister import Lister
 from services.discovery.plan import Wish
 from services.discovery.roster import Roster, RosterError, Round
 from services.discovery.rounds import Rounds
-from services.discovery.schedule import Due, RoundKind, due_round, next_begin, schedules
+from services.discovery.schedule import Due, due_round, next_begin
 from services.discovery.settings import DiscoverySettings
 from services.discovery.wish import NO_SCOPE, wish_of
 from shared.bus.port import CannotStoreError, Delivery
@@ -22,6 +22,7 @@ from shared.log import log
 from shared.message import Message
 from shared.messages import RoundFinished
 from shared.quiet import QuietHours, quiet_from
+from shared.schedule import RoundKind, schedules
 from shared.scope import Scope
 
 _LONGEST_SLEEP_S = 60.0  # then the clock is looked at again: it may have been set

@@ -22,9 +22,9 @@ from services.discovery.roster_rows import (
     known_device,
     known_values,
 )
-from services.discovery.schedule import RoundKind
 from shared.decode import MessageError, decode
 from shared.messages import Target
+from shared.schedule import RoundKind
 from shared.scope import Scope
 
 _ROUNDS_KEPT = 50

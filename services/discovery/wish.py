@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from services.discovery.plan import Known, Wish
-from services.discovery.schedule import RoundKind
 from services.discovery.settings import DiscoverySettings
+from shared.schedule import RoundKind
 from shared.scope import Scope
 
 NO_SCOPE = Scope(version=0, author="nobody", changed_at=datetime(1970, 1, 1, tzinfo=UTC))

@@ -7,15 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.discovery.schedule import (
-    Due,
-    RoundKind,
-    ScheduleError,
-    due_round,
-    next_begin,
-    schedule,
-    schedules,
-)
+from services.discovery.schedule import Due, due_round, next_begin
+from shared.schedule import RoundKind, ScheduleError, schedule, schedules
 from shared.scope import Ask, Scope
 
 MONDAY = datetime(2026, 3, 2, 4, 59, tzinfo=UTC)
