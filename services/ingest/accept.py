@@ -31,12 +31,14 @@ class Result:
 @dataclass(frozen=True)
 class Taken:
     """What the hub answers: each line's result, and the highest number that it knows of the
-    spool. `received_at` is when it was committed, by the hub's clock.
+    spool. `received_at` is when it was committed, by the hub's clock. `renumber`: a number came
+    with another message than before.
     """
 
     results: list[Result]
     last: int
     received_at: datetime
+    renumber: bool = False
 
 
 async def accept(store: Store, site: Site, batch: Batch) -> Taken:

@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from services.ingest.body import TooSlowError
-from services.ingest.envelope import MAX_NUMBER, BatchError, TooLargeError
+from services.ingest.envelope import BatchError, TooLargeError
 from services.ingest.measures import Measures
+from services.ingest.told import MAX_CARRIED, MAX_NUMBER, Why
 from shared.log import log
 from shared.store.postgres import StoreError
 
@@ -24,16 +25,41 @@ class EventMessage(BaseModel):
     n: _Number
     type: Literal["meter.read.v1", "read.failed.v1", "round.finished.v1", "segments.listed.v1"]
     body: dict[str, Any]
+    stored_at: Annotated[
+        datetime | None, Field(description="When it was spooled, by the site's clock.")
+    ] = None
+    age_s: Annotated[
+        float | None, Field(description="How long ago that is, by a clock that nobody sets.")
+    ] = None
+
+
+class SpoolBegan(BaseModel):
+    """That this spool is another than the one before; in each batch until one is answered.
+
+    `carried`: numbers of the spool before whose messages wait in this one under new numbers, as
+    [first, last]. Like `status`, it is ignored where it is not of this shape.
+    """
+
+    before: UUID | None
+    why: Why
+    carried: Annotated[list[tuple[_Number, _Number]], Field(max_length=MAX_CARRIED)] = []
 
 
 class EventBatch(BaseModel):
-    """What an uploader sends. `first_unsent`: the lowest number it has no answer for yet."""
+    """What an uploader sends. `first_unsent`: the lowest number it has no answer for yet.
+
+    A batch without messages says that the site lives, and asks for `last` and `renumber`.
+    """
 
     spool: UUID
     first_unsent: _Number
     last: Annotated[int, Field(ge=0, le=MAX_NUMBER)]
     sent_at: datetime
     messages: list[EventMessage]
+    began: SpoolBegan | None = None
+    status: Annotated[
+        dict[str, Any] | None, Field(description="How the site is; at most 4 kB.")
+    ] = None
 
 
 class EventResult(BaseModel):
@@ -48,6 +74,10 @@ class EventAnswer(BaseModel):
     results: list[EventResult]
     last: int  # the highest number that the hub knows of this spool
     received_at: datetime  # when it was committed, by the hub's clock
+    renumber: Annotated[
+        bool,
+        Field(description="This spool's numbers were given twice: go on under another spool id."),
+    ] = False
 
 
 class Fault(BaseModel):

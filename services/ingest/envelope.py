@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from services.ingest.cut import CutError, elements, members
+from services.ingest.told import (
+    MAX_NUMBER,
+    UNREADABLE,
+    Began,
+    Number,
+    read_age_s,
+    read_began,
+    read_instant,
+    read_status,
+    read_text,
+)
+from shared.log import log
 
-MAX_NUMBER = 2**63 - 2  # the numbers are kept as ranges, whose open end must be a bigint too
-_Number = Annotated[int, msgspec.Meta(ge=1, le=MAX_NUMBER)]
+_T = TypeVar("_T")
 _NOTHING = msgspec.Raw(b"")
 _CHUNK = 65_536
 
@@ -33,6 +45,8 @@ class Line:
     n: int
     type: str | None
     body: bytes
+    stored_at: datetime | None = None  # when it was spooled, by the site's clock
+    age_s: float | None = None  # and how long ago, by a clock that nobody sets
 
 
 @dataclass(frozen=True)
@@ -43,27 +57,31 @@ class Batch:
     sent_at: datetime  # by the site's clock
     arrived_at: datetime  # when its request began to come in, by the hub's clock
     lines: list[Line]
+    began: Began | None = None
+    status: bytes | None = None  # a JSON object: how the site is
 
 
 class _Envelope(msgspec.Struct):
     spool: UUID
-    first_unsent: _Number
+    first_unsent: Number
     last: Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
     sent_at: Annotated[datetime, msgspec.Meta(tz=True)]
     messages: list[msgspec.Raw]
+    began: msgspec.Raw = _NOTHING
+    status: msgspec.Raw = _NOTHING
 
 
 class _Numbered(msgspec.Struct):
-    n: _Number
+    n: Number
     type: msgspec.Raw = _NOTHING
     body: msgspec.Raw = _NOTHING
+    stored_at: msgspec.Raw = _NOTHING
+    age_s: msgspec.Raw = _NOTHING
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _NUMBERED = msgspec.json.Decoder(_Numbered)
-_NUMBER = msgspec.json.Decoder(_Number)
-_TEXT = msgspec.json.Decoder(str)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NUMBER = msgspec.json.Decoder(Number)
 
 
 class Inflater:
@@ -102,7 +120,7 @@ def parse_batch(body: bytes, max_messages: int, arrived_at: datetime) -> Batch:
     """
     try:
         envelope = _ENVELOPE.decode(body)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         envelope = _cut_envelope(body, error)
     if len(envelope.messages) > max_messages:
         raise TooLargeError(f"{len(envelope.messages)} messages; at most {max_messages} a batch")
@@ -113,7 +131,17 @@ def parse_batch(body: bytes, max_messages: int, arrived_at: datetime) -> Batch:
         sent_at=envelope.sent_at,
         arrived_at=arrived_at,
         lines=[_line(*numbered) for numbered in enumerate(envelope.messages)],
+        began=_told("began", envelope.began, read_began),
+        status=_told("status", envelope.status, read_status),
     )
+
+
+def _told(name: str, raw: msgspec.Raw, read: Callable[[bytes], _T | None]) -> _T | None:
+    try:
+        return read(bytes(raw))
+    except UNREADABLE as error:
+        log.warning("part of a batch ignored", member=name, reason=str(error)[:200])
+        return None
 
 
 def _cut_envelope(body: bytes, why: Exception) -> _Envelope:
@@ -121,29 +149,35 @@ def _cut_envelope(body: bytes, why: Exception) -> _Envelope:
     try:
         outer = members(body)
         messages = elements(outer.pop(b"messages", b""))
+        told = [msgspec.Raw(outer.pop(name, b"")) for name in (b"began", b"status")]
         bare = b",".join(b'"%s":%s' % member for member in outer.items())
         envelope = _ENVELOPE.decode(b'{"messages":[],%s}' % bare)
-    except (CutError, *_UNREADABLE):
+    except (CutError, *UNREADABLE):
         raise BatchError(f"not the JSON that is wanted: {str(why)[:200]}") from None
     envelope.messages = [msgspec.Raw(message) for message in messages]
+    envelope.began, envelope.status = told
     return envelope
 
 
 def _line(position: int, element: msgspec.Raw) -> Line:
     try:
         numbered = _NUMBERED.decode(element)
-    except _UNREADABLE as error:
-        try:
-            parts = members(bytes(element))
-            number = _NUMBER.decode(parts.get(b"n", b""))
-        except (CutError, *_UNREADABLE):
-            raise BatchError(f"messages[{position}]: {str(error)[:200]}") from None
-        return Line(number, _text(parts.get(b"type", b"")), parts.get(b"body", b""))
-    return Line(numbered.n, _text(bytes(numbered.type)), bytes(numbered.body))
+    except UNREADABLE as error:
+        numbered = _cut_numbered(position, bytes(element), error)
+    return Line(
+        numbered.n,
+        read_text(bytes(numbered.type)),
+        bytes(numbered.body),
+        read_instant(bytes(numbered.stored_at)),
+        read_age_s(bytes(numbered.age_s)),
+    )
 
 
-def _text(raw: bytes) -> str | None:
+def _cut_numbered(position: int, element: bytes, why: Exception) -> _Numbered:
     try:
-        return _TEXT.decode(raw)
-    except _UNREADABLE:
-        return None
+        parts = members(element)
+        number = _NUMBER.decode(parts.pop(b"n", b""))
+    except (CutError, *UNREADABLE):
+        raise BatchError(f"messages[{position}]: {str(why)[:200]}") from None
+    known = (b"type", b"body", b"stored_at", b"age_s")
+    return _Numbered(number, *(msgspec.Raw(parts.get(name, b"")) for name in known))

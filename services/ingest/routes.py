@@ -101,6 +101,7 @@ def create_app(settings: IngestSettings, store: Store) -> FastAPI:
             ],
             last=taken.last,
             received_at=taken.received_at,
+            renumber=taken.renumber,
         )
 
     @app.get(

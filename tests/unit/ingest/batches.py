@@ -92,16 +92,27 @@ def line(n: int, message: Message) -> bytes:
     return raw_line(n, message.routing_key, message.to_json())
 
 
-def raw_line(n: int, kind: str, body: bytes) -> bytes:
-    return b'{"n":%d,"type":%s,"body":%s}' % (n, json.dumps(kind).encode(), body)
+def raw_line(n: int, kind: str, body: bytes, **told: bytes) -> bytes:
+    """`told`: further members, as JSON."""
+    more = b"".join(b',"%s":%s' % (name.encode(), value) for name, value in told.items())
+    return b'{"n":%d,"type":%s,"body":%s%s}' % (n, json.dumps(kind).encode(), body, more)
 
 
 def batch(
-    lines: Sequence[bytes], *, spool: UUID | None = None, first_unsent: int = 1, last: int = 0
+    lines: Sequence[bytes],
+    *,
+    spool: UUID | None = None,
+    first_unsent: int = 1,
+    last: int = 0,
+    **told: bytes,
 ) -> bytes:
+    """`told`: further members, as JSON."""
     return (
-        b'{"spool":"%s","first_unsent":%d,"last":%d,"sent_at":"2026-11-20T12:00:00Z","messages":['
-        % (str(spool or uuid4()).encode(), first_unsent, last)
+        b'{"spool":"%s","first_unsent":%d,"last":%d,"sent_at":"2026-11-20T12:00:00Z",%s"messages":['
+        % (
+            *(str(spool or uuid4()).encode(), first_unsent, last),
+            b"".join(b'"%s":%s,' % (name.encode(), value) for name, value in told.items()),
+        )
         + b",".join(lines)
         + b"]}"
     )

@@ -4,7 +4,8 @@ import gzip
 import json
 import tracemalloc
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from services.ingest.cut import CutError, elements, members
 from services.ingest.envelope import BatchError, Inflater, TooLargeError, parse_batch
+from services.ingest.told import Began
 from tests.unit.ingest.batches import batch, raw_line
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -147,3 +149,51 @@ def test_a_gzip_stream_may_come_byte_by_byte() -> None:
         inflater.feed(bytes([byte]))
 
     assert inflater.result() == b'{"a":1}'
+
+
+def test_what_is_told_beside_the_messages_is_read() -> None:
+    before = uuid4()
+    began = b'{"before":"%s","why":"lost","carried":[[3,4],[7,7]],"more":1}' % str(before).encode()
+    one = raw_line(1, "a", b"{}", stored_at=b'"2026-11-20T11:00:00Z"', age_s=b"3600.5")
+
+    cut = parse_batch(batch([one], began=began, status=b'{"version":"1"}'), 500, NOW)
+
+    assert cut.began == Began(before, "lost", [(3, 4), (7, 7)])
+    assert cut.status == b'{"version":"1"}'
+    assert (cut.lines[0].stored_at, cut.lines[0].age_s) == (NOW - timedelta(hours=1), 3600.5)
+
+
+_HOSTILE = [
+    b'"text"',
+    b"[]",
+    b"-1",
+    b"1e400",
+    b'"\\ud800"',
+    b'"\xff"',
+    b'{"before":"x","why":"new"}',
+    b'{"before":null,"why":"bored"}',
+    b'{"before":null,"why":"new","carried":[[2,1]]}',
+    b'{"before":null,"why":"new","carried":[%s[1,1]]}' % (b"[1,1]," * 1000),
+    b'{"a":"%s"}' % (b"x" * 4096),
+    b"[" * 100_000 + b"]" * 100_000,
+]
+
+
+@pytest.mark.parametrize("bad", _HOSTILE, ids=range(len(_HOSTILE)))
+def test_what_is_told_wrongly_beside_the_messages_costs_none(bad: bytes) -> None:
+    status = b"[]" if bad.startswith(b'{"before') else bad
+    lines = [raw_line(1, "a", b"{}", stored_at=bad, age_s=bad), raw_line(2, "a", b"{}")]
+
+    cut = parse_batch(batch(lines, began=bad, status=status), 500, NOW)
+
+    assert (cut.began, cut.status) == (None, None)
+    assert [(it.n, it.type, it.body) for it in cut.lines] == [(1, "a", b"{}"), (2, "a", b"{}")]
+    assert (cut.lines[0].stored_at, cut.lines[0].age_s) == (None, None)
+
+
+@given(_JSON, _JSON)
+def test_no_value_beside_the_messages_costs_one(beside: object, within: object) -> None:
+    value, other = json.dumps(beside).encode(), json.dumps(within).encode()
+    one = raw_line(1, "a", b"{}", stored_at=other, age_s=other)
+
+    assert parse_batch(batch([one], began=value, status=value), 500, NOW).lines[0].body == b"{}"
