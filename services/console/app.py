@@ -34,6 +34,7 @@ from shared.store import deliveries, overview, reports
 from shared.store.events import device_events
 from shared.store.postgres import Connection, Store, StoreError
 from shared.store.scope import ScopeError
+from shared.store.watch import late
 
 _HERE = Path(__file__).parent
 _CUSTOMERS, _SITES, _DEVICES, _ROUNDS, _NAMES, _REPORTS, _HELD = 500, 50, 200, 10, 20, 20, 20
@@ -108,7 +109,11 @@ async def _overview(
         customer = customers.rows[0] if customers.rows else None
     else:
         customer = await overview.customer(connection, customer_id)
-    shown: dict[str, Any] = {"customers": customers, "customer": customer}
+    shown: dict[str, Any] = {
+        "customers": customers,
+        "customer": customer,
+        "late": await late(connection, now),
+    }
     if customer is None:
         return shown
     wanted: int = customer["id"]

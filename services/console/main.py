@@ -15,6 +15,7 @@ from services.console.settings import ConsoleSettings
 from shared.log import log, set_up_logs
 from shared.serve import health, stop_on_signals
 from shared.settings import settings_or_exit
+from shared.store.beating import beating
 from shared.store.postgres import Store, StoreError, open_store
 
 _DRAIN_S = 10
@@ -46,6 +47,7 @@ async def run(
             url = settings.database_url.get_secret_value()
             store = await stack.enter_async_context(open_store(url))
         await stack.enter_async_context(health(settings.health_port))
+        await stack.enter_async_context(beating(store, "console"))
         server = _Server(
             uvicorn.Config(
                 create_app(settings, store),

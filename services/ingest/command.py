@@ -14,6 +14,7 @@ from services.ingest.choosing_command import add_choosing
 from services.ingest.device_command import add_arguments as add_device
 from services.ingest.entered_command import add_arguments as add_meter
 from services.ingest.gaps import gaps
+from services.ingest.late_command import add_arguments as add_late
 from services.ingest.recipients import (
     add_recipient,
     add_schedule,
@@ -57,6 +58,7 @@ def add_arguments(parser: _Parser) -> None:
     _add_list(nouns.add_parser("schedule", help="when a customer's report is made"), "cron")
     add_meter(nouns.add_parser("meter", help="counts that somebody read off a device"))
     add_device(nouns.add_parser("device", help="devices whose reads are held"))
+    add_late(nouns.add_parser("late", help="sites and services that are late, and why probably"))
     for verb, about in (("backup", "write all to a file"), ("restore", "fill an empty database")):
         chore = nouns.add_parser(verb, help=about)
         chore.add_argument("file", type=Path, metavar="FILE")

@@ -15,6 +15,7 @@ from services.ingest.settings import IngestSettings
 from shared.log import log, set_up_logs
 from shared.serve import stop_on_signals
 from shared.settings import settings_or_exit
+from shared.store.beating import beating
 from shared.store.postgres import StoreError, open_store
 
 _START_S = 10.0
@@ -44,7 +45,10 @@ async def run(
     Raises: StoreError, OSError (a port in use, a certificate that cannot be read).
     """
     stopping = stopping or stop_on_signals()
-    async with open_store(settings.database_url.get_secret_value(), settings.pool_size) as store:
+    async with (
+        open_store(settings.database_url.get_secret_value(), settings.pool_size) as store,
+        beating(store, "ingest"),
+    ):
         config = uvicorn.Config(
             create_app(settings, store),
             http="h11",  # bounds the size of a request's head

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -51,6 +52,21 @@ def mail(
         workbook, maintype="application", subtype=_XLSX, filename=file_name(report)
     )
     message.set_boundary(f"={report_id.hex}=")
+    return message.as_bytes()
+
+
+def plain_mail(
+    *, subject: str, lines: Sequence[str], id_: UUID, at: datetime, mail_from: str, recipient: str
+) -> bytes:
+    """A text alone, with CRLF line ends."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = Address("Pagetally", addr_spec=mail_from)
+    message["To"] = Address(addr_spec=recipient)
+    message["Subject"] = subject
+    message["Date"] = at
+    message["Message-ID"] = message_id(id_, mail_from)
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content("\n".join(lines) + "\n", cte="quoted-printable")
     return message.as_bytes()
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from services.reporter.mail import is_address
 from services.reporter.smtp import Folder, Mailer, Server, Smtp
 from shared.settings import ServiceSettings, state_folder
 
+
+def _addresses(value: object) -> object:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+Addresses = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)]
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
@@ -30,14 +36,16 @@ class ReporterSettings(ServiceSettings):
     mail_from: str = "pagetally@localhost"
     mail_folder: Path = Field(default_factory=lambda: state_folder() / "hub" / "mail")
     report_folder: Path | None = None  # where set, each workbook is written there too
+    watch_mail_to: Addresses = ()  # who is told what is late: sites, services, disks, clocks
     wake_s: float = Field(default=30.0, gt=0, le=3600)  # how often it looks for what is due
 
-    @field_validator("mail_from")
+    @field_validator("mail_from", "watch_mail_to")
     @classmethod
-    def _is_address(cls, text: str) -> str:
-        if not is_address(text):
-            raise ValueError(f"{text[:80]!r} is no mail address")
-        return text
+    def _is_address(cls, said: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for text in (said,) if isinstance(said, str) else said:
+            if not is_address(text):
+                raise ValueError(f"{text[:80]!r} is no mail address")
+        return said
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
