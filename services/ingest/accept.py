@@ -12,6 +12,7 @@ from uuid import UUID
 from services.ingest.append import append
 from services.ingest.aside import count_again, set_aside
 from services.ingest.check import Checked, check_lines
+from services.ingest.clock_rows import note_contact
 from services.ingest.envelope import Batch, Line
 from services.ingest.ledger import lock_ledger
 from services.ingest.sites import Site
@@ -51,7 +52,8 @@ async def accept(store: Store, site: Site, batch: Batch) -> Taken:
         ledger, received_at = await lock_ledger(connection, site)
         known = await _known_digests(connection, site, checked)
         fresh, again, conflicting = _sort_out(checked, known)
-        head, refused = await append(connection, site, batch, ledger, fresh, received_at)
+        clocks = await note_contact(connection, site, batch)
+        head, refused = await append(connection, site, batch, clocks, ledger, fresh, received_at)
         if head != ledger:
             await connection.execute(
                 "update site_head set length = %s, head = %s where site_id = %s",

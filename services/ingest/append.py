@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.ingest.check import Checked, printable
-from services.ingest.clock import clock_offset_s
+from services.ingest.clock import Clocks, billed_at
 from services.ingest.devices import note_devices
 from services.ingest.envelope import Batch
 from services.ingest.ledger import Ledger
@@ -28,6 +28,7 @@ async def append(
     connection: Connection,
     site: Site,
     batch: Batch,
+    clocks: Clocks,
     ledger: Ledger,
     fresh: list[Checked],
     received_at: datetime,
@@ -40,14 +41,16 @@ async def append(
         return ledger, []
     try:
         async with savepoint(connection):
-            return await _append_all(connection, site, batch, ledger, fresh, received_at), []
+            return await _append_all(
+                connection, site, batch, clocks, ledger, fresh, received_at
+            ), []
     except RefusedError as error:
         if len(fresh) == 1:
             return ledger, [replace(fresh[0], message=None, reason=printable(str(error)))]
     middle = len(fresh) // 2
     refused: list[Checked] = []
     for half in (fresh[:middle], fresh[middle:]):
-        ledger, bad = await append(connection, site, batch, ledger, half, received_at)
+        ledger, bad = await append(connection, site, batch, clocks, ledger, half, received_at)
         refused += bad
     return ledger, refused
 
@@ -56,21 +59,22 @@ async def _append_all(
     connection: Connection,
     site: Site,
     batch: Batch,
+    clocks: Clocks,
     ledger: Ledger,
     fresh: Sequence[Checked],
     received_at: datetime,
 ) -> Ledger:
-    offset_s = clock_offset_s(batch.sent_at, batch.arrived_at)
     messages, outcomes, stored = [], [], []
     for one in fresh:
         message, line = one.message, one.line
         assert message is not None
         ledger = ledger.after(one.digest)
-        order = order_of(message)
+        order, instant = order_of(message), instant_of(message)
+        offset_s = clocks.offset_s(instant, line.n, line.stored_at, line.age_s)
         messages.append(
             (
                 *(site.id, ledger.length, message.id, batch.spool, line.n, line.type, order),
-                *(message.round, instant_of(message), received_at, line.body, one.digest),
+                *(message.round, instant, received_at, line.body, one.digest),
                 offset_s,
             )
         )
@@ -81,6 +85,10 @@ async def _append_all(
     await copy_rows(connection, "message", _MESSAGE_COLUMNS, messages)
     await copy_rows(connection, "outcome", _OUTCOME_COLUMNS, outcomes)
     await store_typed(connection, typed_rows(site.id, stored))
-    reads = [each.message for each in stored if isinstance(each.message, MeterRead)]
+    reads = [
+        (each.message, billed_at(each.message.taken_at, each.offset_s))
+        for each in stored
+        if isinstance(each.message, MeterRead)
+    ]
     await note_devices(connection, site, reads)
     return ledger

@@ -1,18 +1,110 @@
-"""How far a site's clock is off, and when a read was taken by the hub's clock. Pure."""
+"""How far a site's clock was off, and when a read was taken by the hub's clock. Pure.
+
+The hub has heard the site's clock at each contact. A read goes by the contact whose site's clock
+showed the instant nearest to the read's, of those by which the read lies where its number says
+that it must: numbers are given as messages are spooled, so each contact tells which messages were
+spooled by then. That tells apart the two times at which a clock that was set back showed one hour.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 _BY_THE_WAY_S = 2.0  # so much the way to the hub takes: no clock is called wrong for less
+_TO_THE_SPOOL_S = 300.0  # so long a read may be on its way to the spool
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # a clock that shows less was never set
 
 
-def clock_offset_s(sent_at: datetime, arrived_at: datetime) -> float:
-    """What must be added to the site's time to have the hub's; 0 where they agree."""
-    offset_s = (arrived_at - sent_at).total_seconds()
-    return offset_s if abs(offset_s) > _BY_THE_WAY_S else 0.0
+class Contact(NamedTuple):
+    """What the site's clock showed at an instant of the hub's.
+
+    `last` is the highest number that the spool had given by then; None: of another spool.
+    """
+
+    site_at: datetime
+    hub_at: datetime
+    last: int | None = None
+
+    @property
+    def offset_s(self) -> float:
+        """What must be added to the site's time to have the hub's; 0 where they agree."""
+        offset_s = (self.hub_at - self.site_at).total_seconds()
+        return offset_s if abs(offset_s) > _BY_THE_WAY_S else 0.0
 
 
-def billed_at(taken_at: datetime, offset_s: float) -> datetime:
-    """The instant that decides which period a read is of."""
-    return taken_at + timedelta(seconds=offset_s)
+def usable(instant: datetime) -> datetime | None:
+    """In UTC; None, where that is outside the years 1 to 9999."""
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """What is known of a site's clock as a batch arrives: its contacts in the order of their
+    arrival, the batch's own among them."""
+
+    arrived_at: datetime
+    contacts: Sequence[Contact]
+
+    def offset_s(
+        self, instant: datetime, n: int, stored_at: datetime | None, age_s: float | None
+    ) -> float:
+        """What must be added to an instant of the site's clock to have it by the hub's.
+
+        Where no contact can be meant, for the instant would lie in the future or before 2000, it
+        is the latest at which a message of this number can have been made.
+
+        Args:
+            n: the message's number.
+            stored_at: when it was spooled, by the site's clock.
+            age_s: how long before the batch's arrival that was; up to 10 years.
+        """
+        site_s = self._from_arrival(instant)
+        after_s, before_s = self._spooled_between(n)
+        near = list(reversed(self.contacts))
+        spooled_at = usable(stored_at) if stored_at else None
+        if spooled_at and age_s is not None:
+            near.insert(0, Contact(spooled_at, self.arrived_at - timedelta(seconds=age_s)))
+            before_s = min(before_s, -age_s)
+        least_s = self._from_arrival(_EARLIEST)
+        possible = [
+            each for each in near if least_s <= site_s + each.offset_s <= before_s + _BY_THE_WAY_S
+        ]
+        likely = [each for each in possible if site_s + each.offset_s >= after_s - _TO_THE_SPOOL_S]
+        nearest = _nearest(instant, likely or possible)
+        return nearest.offset_s if nearest else before_s - site_s
+
+    def _spooled_between(self, n: int) -> tuple[float, float]:
+        """The contacts between which the message was spooled, in seconds from the arrival."""
+        after_s, before_s = -math.inf, 0.0
+        for each in self.contacts:
+            at_s = self._from_arrival(each.hub_at)
+            if each.last is not None and each.last < n:
+                after_s = max(after_s, at_s)
+            elif each.last is not None:
+                before_s = min(before_s, at_s)
+        return after_s, before_s
+
+    def _from_arrival(self, instant: datetime) -> float:
+        return (instant - self.arrived_at).total_seconds()
+
+
+def _nearest(taken_at: datetime, contacts: Iterable[Contact]) -> Contact | None:
+    return min(contacts, key=lambda each: abs(each.site_at - taken_at), default=None)
+
+
+def billed_at(instant: datetime, offset_s: float) -> datetime:
+    """An instant of the site's clock by the hub's: what decides which period a read is of.
+
+    One that no offset was told of may leave the years 1 to 9999 by it: it stays as it is.
+    """
+    try:
+        return instant + timedelta(seconds=offset_s)
+    except OverflowError:
+        return instant

@@ -37,7 +37,7 @@ _HOLDERS = """
         and s.value = any(%s) and d.key like 'serial %%'
 """
 _PLACED_BEFORE = """
-    select r.id, r.round_id, r.target, r.mac, r.model, r.taken_at, d.key
+    select r.id, r.round_id, r.target, r.mac, r.model, r.billed_at, d.key
     from read r
     join evidence e on e.site_id = r.site_id and e.read_id = r.id
     join device d on d.id = e.device_id
@@ -60,11 +60,14 @@ _HOLD = """
 """
 
 
-async def note_devices(connection: Connection, site: Site, reads: Sequence[MeterRead]) -> None:
-    """Write the evidence of reads that have none. The caller holds the customer's lock."""
+async def note_devices(
+    connection: Connection, site: Site, reads: Sequence[tuple[MeterRead, datetime]]
+) -> None:
+    """Write the evidence of reads that have none, each with when it is billed at. The caller holds
+    the customer's lock."""
     if not reads:
         return
-    sightings = [_sighting(site, read) for read in reads]
+    sightings = [_sighting(site, read, billed_at) for read, billed_at in reads]
     await let_go(connection, site, sightings)
     keys = {sighting.key for sighting in sightings if sighting.key}
     cursor = await connection.execute(_KNOWN, (site.customer_id, list(keys)))
@@ -89,11 +92,11 @@ async def note_devices(connection: Connection, site: Site, reads: Sequence[Meter
     await note_stays(connection, site, [(ids[key], it) for key, it in placed if key])
 
 
-def _sighting(site: Site, read: MeterRead) -> Sighting:
+def _sighting(site: Site, read: MeterRead, billed_at: datetime) -> Sighting:
     key, held_because = device_key(site.name, read.device, read.target)
     return Sighting(
         *(read.id, read.round, read.target.key, usable_mac(read.device.mac), read.device.model),
-        *(key, read.taken_at, held_because),
+        *(key, billed_at, held_because),
     )
 
 
@@ -139,7 +142,7 @@ async def _placed_before(
     return [
         Sighting(
             *(row["id"], row["round_id"], row["target"], usable_mac(row["mac"]), row["model"]),
-            *(row["key"], row["taken_at"]),
+            *(row["key"], row["billed_at"]),
         )
         for row in await cursor.fetchall()
     ]
@@ -153,7 +156,7 @@ async def _note_first_reads(
     first: dict[str, datetime] = {}
     for it in sightings:
         if it.key:
-            first[it.key] = min(first.get(it.key, it.taken_at), it.taken_at)
+            first[it.key] = min(first.get(it.key, it.billed_at), it.billed_at)
     await connection.execute(
         "update device d set first_read_at = came.at"
         " from unnest(%s::text[], %s::timestamptz[]) as came (key, at)"

@@ -25,7 +25,7 @@ class Sighting:
     mac: str | None
     model: str | None
     key: str | None
-    taken_at: datetime
+    billed_at: datetime
     held_because: str | None = None
 
     @property
@@ -88,7 +88,7 @@ def holder(site_id: int, sighting: Sighting) -> Holder | None:
     """The device as one that has the MAC address; None where not both are told."""
     if not sighting.mac or not sighting.key or not sighting.key.startswith("serial "):
         return None
-    at = sighting.taken_at
+    at = sighting.billed_at
     return Holder(sighting.key, site_id, sighting.model, at, at, frozenset({sighting.round_id}))
 
 
@@ -174,7 +174,7 @@ def _conflict(
             f"{shown} is assigned to another site of this customer:"
             " has the device moved, or do two devices show it?"
         )
-        return Hold("another_site", because, sighting.taken_at)
+        return Hold("another_site", because, sighting.billed_at)
     for twin in twins:
         # one device may answer at two addresses, and stand in the list of a computer besides
         same = sighting.mac is not None and sighting.mac == twin.mac
@@ -187,7 +187,7 @@ def _conflict(
                 f"{shown} answered in one round as {twin.target}"
                 f" and as {sighting.target}: two devices show it"
             )
-            return Hold("twins", because, sighting.taken_at)
+            return Hold("twins", because, sighting.billed_at)
     return None
 
 
@@ -205,7 +205,7 @@ def _replaced(
         f"{_shown(newcomer.key)} has the MAC address {sighting.mac} that {_shown(before.key)} had:"
         " was its board replaced? The meters may go on or begin anew, so a person decides"
     )
-    return Hold("board_replaced", because, sighting.taken_at, before.key)
+    return Hold("board_replaced", because, sighting.billed_at, before.key)
 
 
 def _shown(key: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import HTTPException
@@ -57,7 +59,9 @@ class _Caller:
         return site
 
 
-def create_app(settings: IngestSettings, store: Store) -> FastAPI:
+def create_app(
+    settings: IngestSettings, store: Store, now: Callable[[], datetime] = utc_now
+) -> FastAPI:
     app = FastAPI(
         title="Pagetally hub",
         version="1",
@@ -72,7 +76,7 @@ def create_app(settings: IngestSettings, store: Store) -> FastAPI:
     @app.post("/v1/events", responses=FAULTS, openapi_extra=_BATCH_BODY)
     async def events(request: Request, site: Site = caller) -> EventAnswer:
         """Store each message once, and say what became of it."""
-        arrived_at = utc_now()
+        arrived_at = now()
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length[:18]) > settings.max_body_bytes:
             raise TooLargeError(f"{length[:18]} bytes; at most {settings.max_body_bytes}")

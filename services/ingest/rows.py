@@ -60,9 +60,9 @@ def typed_rows(site_id: int, messages: Iterable[Stored]) -> TypedRows:
         if isinstance(message, MeterRead):
             _add_read(rows, site_id, message, received_at, offset_s)
         elif isinstance(message, ReadFailed):
-            _add_failure(rows, site_id, message, received_at)
+            _add_failure(rows, site_id, message, received_at, offset_s)
         elif isinstance(message, RoundFinished):
-            _add_round(rows, site_id, message)
+            _add_round(rows, site_id, message, offset_s)
     return rows
 
 
@@ -112,20 +112,25 @@ def _add_read(
     )
 
 
-def _add_failure(rows: TypedRows, site_id: int, failed: ReadFailed, received_at: datetime) -> None:
+def _add_failure(
+    rows: TypedRows, site_id: int, failed: ReadFailed, received_at: datetime, offset_s: float
+) -> None:
     rows.by_table["read_failed"].append(
         (
             *(site_id, failed.id, failed.order, failed.round, failed.target.key),
-            *(failed.failed_at, received_at, failed.outcome, failed.reason),
+            *(billed_at(failed.failed_at, offset_s), received_at, failed.outcome, failed.reason),
         )
     )
 
 
-def _add_round(rows: TypedRows, site_id: int, done: RoundFinished) -> None:
+def _add_round(rows: TypedRows, site_id: int, done: RoundFinished, offset_s: float) -> None:
+    finished_at = billed_at(done.finished_at, offset_s)
+    # a clock that was set in between tells no more how long the round took
+    started_at = min(billed_at(done.started_at, offset_s), finished_at)
     rows.rounds.setdefault(
         done.round,
         (
-            *(site_id, done.round, done.kind, done.agent, done.started_at, done.finished_at),
+            *(site_id, done.round, done.kind, done.agent, started_at, finished_at),
             *(done.interrupted, done.parts, done.asked, done.answered, done.not_printers),
             *(done.packets, done.bytes),
         ),
@@ -151,7 +156,7 @@ def _add_round(rows: TypedRows, site_id: int, done: RoundFinished) -> None:
     )
     rows.by_table["round_event"].extend(
         (
-            *(site_id, done.round, done.part, position, done.finished_at, event.kind),
+            *(site_id, done.round, done.part, position, finished_at, event.kind),
             *(event.target.key, event.before.key if event.before else None),
             *(event.serial, event.serial_before, event.mac),
         )

@@ -32,7 +32,7 @@ _CHANGED = """
         or bool_or((s.value <> came.value and s.last_at is null) or s.last_round = came.round_id)
 """
 _READS = """
-    select e.device_id, r.round_id, r.taken_at, r.target, r.mac, r.model
+    select e.device_id, r.round_id, r.billed_at, r.target, r.mac, r.model
     from evidence e join read r on r.site_id = e.site_id and r.id = e.read_id
     where e.site_id = %s and e.device_id = any(%s)
 """
@@ -48,7 +48,7 @@ async def note_stays(
     seen = [
         (device, kind, each.value, each.at, each.round_id, each.model)
         for device, it in placed
-        for kind, each in _seen(it.target, it.mac, it.taken_at, it.round_id, it.model)
+        for kind, each in _seen(it.target, it.mac, it.billed_at, it.round_id, it.model)
     ]
     if seen:
         columns = [list(column) for column in zip(*seen, strict=True)]
@@ -80,7 +80,7 @@ async def make_stays(connection: Connection, site: Site, devices: Collection[int
     cursor = await connection.execute(_READS, (site.id, ids))
     async for row in cursor:
         mac = usable_mac(row["mac"])
-        shown = _seen(row["target"], mac, row["taken_at"], row["round_id"], row["model"])
+        shown = _seen(row["target"], mac, row["billed_at"], row["round_id"], row["model"])
         for kind, each in shown:
             seen.setdefault((row["device_id"], kind), []).append(each)
     rows = [

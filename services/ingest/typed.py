@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.ingest.clock import billed_at
 from services.ingest.corrections import put_again
 from services.ingest.devices import note_devices
 from services.ingest.ledger import lock_ledger
@@ -68,7 +69,9 @@ async def rebuild(store: Store, site: Site) -> int:
                 )
                 await store_typed(connection, rows)
                 unplaced = [
-                    it for it, row in messages if isinstance(it, MeterRead) and not row["placed"]
+                    (it, billed_at(it.taken_at, row["clock_offset_s"]))
+                    for it, row in messages
+                    if isinstance(it, MeterRead) and not row["placed"]
                 ]
                 await note_devices(connection, site, unplaced)
         await put_again(connection, site)

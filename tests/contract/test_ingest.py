@@ -6,9 +6,10 @@ import asyncio
 import gzip
 import hashlib
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -38,6 +39,7 @@ from shared.store.postgres import Store
 from shared.store.scope import ScopeError, set_scope
 from tests.unit.ingest.batches import (
     LIFE_COUNT,
+    SENT_AT,
     batch,
     line,
     meter_read,
@@ -93,9 +95,11 @@ class Hub:
 
 
 @asynccontextmanager
-async def a_hub(store: Store, **settings: Any) -> AsyncIterator[Hub]:
+async def a_hub(
+    store: Store, now: Callable[[], datetime] = lambda: SENT_AT, **settings: Any
+) -> AsyncIterator[Hub]:
     chosen = IngestSettings(database_url="unused", **settings)
-    transport = httpx.ASGITransport(create_app(chosen, store), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(create_app(chosen, store, now), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://hub") as client:
         await add_customer(store, "Acme")
         site = await add_site(store, "Acme", "hq")

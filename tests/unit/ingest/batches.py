@@ -22,6 +22,7 @@ from shared.messages import (
 )
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+SENT_AT = datetime(2036, 1, 1, tzinfo=UTC)  # by a clock that is right where the hub has it too
 LIFE_COUNT = "1.3.6.1.2.1.43.10.2.1.4.1.1"
 
 
@@ -104,13 +105,14 @@ def batch(
     spool: UUID | None = None,
     first_unsent: int = 1,
     last: int = 0,
+    sent_at: datetime = SENT_AT,
     **told: bytes,
 ) -> bytes:
     """`told`: further members, as JSON."""
     return (
-        b'{"spool":"%s","first_unsent":%d,"last":%d,"sent_at":"2026-11-20T12:00:00Z",%s"messages":['
+        b'{"spool":"%s","first_unsent":%d,"last":%d,"sent_at":"%s",%s"messages":['
         % (
-            *(str(spool or uuid4()).encode(), first_unsent, last),
+            *(str(spool or uuid4()).encode(), first_unsent, last, sent_at.isoformat().encode()),
             b"".join(b'"%s":%s,' % (name.encode(), value) for name, value in told.items()),
         )
         + b",".join(lines)
