@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from services.ingest.ledger import lock_ledger
-from services.ingest.rows import COLUMNS, unit_of
+from services.ingest.rows import meter_columns
 from services.ingest.sites import Site
 from shared.store.corrections import Correction
 from shared.store.postgres import Connection, Store, copy_rows
@@ -23,13 +23,10 @@ _IN_FORCE = """
     )
 """
 _PUT = """
-    update read r set profile = c.profile, basis = c.basis, large_counts = c.large_counts,
-        no_meters_because = c.no_meters_because, sources_id = c.sources_id,
-        correction_id = c.id, corrected_at = c.corrected_at
-    from unnest(%s::uuid[], %s::text[], %s::text[], %s::smallint[], %s::text[], %s::uuid[],
-        %s::uuid[], %s::timestamptz[]) as c (read_id, profile, basis, large_counts,
-        no_meters_because, sources_id, id, corrected_at)
-    where r.site_id = %s and r.id = c.read_id
+    update read set profile = %s, basis = %s, large_counts = %s, no_meters_because = %s,
+        sources_id = %s, correction_id = %s, corrected_at = %s,
+        names = %s::text[], amounts = %s::bigint[], units = %s::text[]
+    where site_id = %s and id = %s
 """
 
 
@@ -78,27 +75,13 @@ async def put_again(connection: Connection, site: Site) -> None:
 async def _put_in_force(
     connection: Connection, site: Site, corrections: Sequence[Correction]
 ) -> None:
-    if not corrections:
-        return
-    await connection.execute(
-        "delete from meter where site_id = %s and read_id = any(%s)",
-        (site.id, [each.read for each in corrections]),
-    )
-    await copy_rows(
-        connection,
-        "meter",
-        COLUMNS["meter"],
-        (
-            (site.id, each.read, name, value, unit_of(each, name))
-            for each in corrections
-            for name, value in each.meters.items()
-        ),
-    )
     rows = [
         (
-            *(each.read, each.profile, each.basis, each.large_counts, each.no_meters_because),
-            *(sources_id(each.sources), each.id, each.corrected_at),
+            *(each.profile, each.basis, each.large_counts, each.no_meters_because),
+            *(sources_id(each.sources), each.id, each.corrected_at, *meter_columns(each)),
+            *(site.id, each.read),
         )
         for each in corrections
     ]
-    await connection.execute(_PUT, (*([*column] for column in zip(*rows, strict=True)), site.id))
+    async with connection.cursor() as cursor:
+        await cursor.executemany(_PUT, rows)

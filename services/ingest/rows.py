@@ -1,4 +1,4 @@
-"""A message's typed rows: what the tables read, meter, supply, round… hold of it. Pure."""
+"""A message's typed rows: what the tables read, read_failed, round… hold of it. Pure."""
 
 from __future__ import annotations
 
@@ -36,10 +36,7 @@ class Stored(NamedTuple):
 COLUMNS = {
     "read": "site_id, id, order_id, round_id, taken_at, received_at, billed_at, agent, target,"
     " profile, make, model, serial, mac, hostname, address, asset_tag, location, firmware,"
-    " basis, large_counts, no_meters_because, sources_id",
-    "meter": "site_id, read_id, name, value, unit",
-    "supply": "site_id, read_id, position, description, type, colorant, level_percent, level,"
-    " max_capacity, unit, state",
+    " basis, large_counts, no_meters_because, sources_id, names, amounts, units",
     "read_failed": "site_id, id, order_id, round_id, target, failed_at, received_at, outcome,"
     " reason",
     "round_name": "site_id, round_id, part, kind, position, target, order_id, note, silent_rounds",
@@ -87,6 +84,16 @@ def unit_of(read: MeterRead | Correction, meter: str) -> str:
     return read.units.get(meter) or usual_unit(meter)
 
 
+def meter_columns(
+    of: MeterRead | Correction,
+) -> tuple[list[str] | None, list[int] | None, list[str] | None]:
+    """Names, amounts and units of its meters, by name; None three times where it has none."""
+    names = sorted(of.meters)
+    if not names:
+        return None, None, None
+    return names, [of.meters[name] for name in names], [unit_of(of, name) for name in names]
+
+
 def _add_read(
     rows: TypedRows, site_id: int, read: MeterRead, received_at: datetime, offset_s: float
 ) -> None:
@@ -98,17 +105,8 @@ def _add_read(
             *(device.make, device.model, device.serial, device.mac, device.hostname),
             *(device.address, device.asset_tag, device.location, device.firmware),
             *(read.basis, read.large_counts, read.no_meters_because, sources_id(read.sources)),
+            *meter_columns(read),
         )
-    )
-    rows.by_table["meter"].extend(
-        (site_id, read.id, name, value, unit_of(read, name)) for name, value in read.meters.items()
-    )
-    rows.by_table["supply"].extend(
-        (
-            *(site_id, read.id, position, supply.description, supply.type, supply.colorant),
-            *(supply.level_percent, supply.level, supply.max_capacity, supply.unit, supply.state),
-        )
-        for position, supply in enumerate(read.supplies, start=1)
     )
 
 

@@ -21,8 +21,6 @@ _ROUND = """
     on conflict do nothing
 """
 _FORGET = (
-    "delete from meter where site_id = %s",
-    "delete from supply where site_id = %s",
     "delete from read where site_id = %s",
     "delete from read_failed where site_id = %s",
     "delete from round_name where site_id = %s",

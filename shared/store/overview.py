@@ -77,8 +77,7 @@ async def devices(
                 from read r join evidence e on e.site_id = r.site_id and e.read_id = r.id
                 where r.site_id in (select id from site where customer_id = %(customer)s)
                     and r.taken_at > %(recent)s and e.device_id in (select id from shown)
-                    and exists (select from meter m
-                        where m.site_id = r.site_id and m.read_id = r.id)
+                    and r.names is not null
                 union all
                 select device_id, site_id, id, taken_at from placed_read
                 where customer_id = %(customer)s and taken_at > %(recent)s

@@ -56,17 +56,15 @@ class Hub:
             "address": "10.0.0.7",
             "basis": "life",
             "no_meters_because": None if meters else "no counter row",
+            "names": list(meters) or None,
+            "amounts": list(meters.values()) or None,
+            "units": ["impressions"] * len(meters) or None,
             **columns,
         }
         names, places = ", ".join(row), ", ".join(["%s"] * len(row))
         async with self.store.transaction() as connection:
             insert = f"insert into read ({names}) values ({places})"
             await connection.execute(insert.encode(), list(row.values()))
-            for name, value in meters.items():
-                await connection.execute(
-                    "insert into meter values (%s, %s, %s, %s, 'impressions')",
-                    (self.site_id, read_id, name, value),
-                )
             await connection.execute(
                 "insert into evidence values (%s, %s, %s, %s)",
                 (self.site_id, read_id, device, held),
