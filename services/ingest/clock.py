@@ -78,7 +78,17 @@ class Clocks:
         ]
         likely = [each for each in possible if site_s + each.offset_s >= after_s - _TO_THE_SPOOL_S]
         nearest = _nearest(instant, likely or possible)
-        return nearest.offset_s if nearest else before_s - site_s
+        return self._steady(nearest.offset_s) if nearest else before_s - site_s
+
+    def _steady(self, offset_s: float) -> float:
+        """The offset as the first contact had it: the way takes each message another time, which
+        must not change the order of reads."""
+        alike = (
+            each.offset_s
+            for each in self.contacts
+            if abs(each.offset_s - offset_s) <= _BY_THE_WAY_S
+        )
+        return next(alike, offset_s)
 
     def _spooled_between(self, n: int) -> tuple[float, float]:
         """The contacts between which the message was spooled, in seconds from the arrival."""

@@ -4,12 +4,15 @@ correction of them."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from services.ingest.clock import billed_at
 from services.ingest.entered_told import of_entry
 from services.ingest.rows import unit_of
 from services.ingest.sites import AdminError
+from shared.clock import clock_off
 from shared.decode import decode
 from shared.messages import MeterRead
 from shared.store.corrections import Correction, corrections_of
@@ -18,7 +21,7 @@ from shared.store.postgres import Store
 
 _MESSAGE = """
     select s.id as site_id, s.name as site, m.ledger_no, m.received_at, m.digest, m.type, m.body,
-        o.repeats, d.key, e.held_because
+        m.clock_offset_s, o.repeats, d.key, e.held_because
     from site s
     join outcome o on o.site_id = s.id and o.id = %s
     join message m on m.site_id = o.site_id and m.ledger_no = o.ledger_no
@@ -65,15 +68,21 @@ def _of_read(read: MeterRead, row: dict[str, Any]) -> Iterator[str]:
     yield f"  device       {named}, serial {device.serial or 'not reported'}"
     yield f"  billed as    {row['key'] or 'held: ' + str(row['held_because'])}"
     yield f"  target       {read.target.key}, site {row['site']}, agent {read.agent}"
-    yield f"  taken at     {read.taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    yield f"  received at  {row['received_at']:%Y-%m-%d %H:%M:%S} UTC, again {row['repeats']} times"
+    yield f"  taken at     {_utc(billed_at(read.taken_at, row['clock_offset_s']))}"
+    if row["clock_offset_s"]:
+        yield f"  site clock   {_utc(read.taken_at)}, {clock_off(row['clock_offset_s'], 0)}"
+    yield f"  received at  {_utc(row['received_at'])}, again {row['repeats']} times"
     yield f"  profile      {read.profile}"
     yield f"  ledger       {row['site']} no. {row['ledger_no']}, SHA-256 {row['digest'].hex()}"
 
 
+def _utc(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _of_corrections(made: Sequence[tuple[int, Correction]]) -> Iterator[str]:
     for ledger_no, each in made:
-        yield f"  corrected    {each.corrected_at:%Y-%m-%d %H:%M:%S} UTC by {each.author}"
+        yield f"  corrected    {_utc(each.corrected_at)} by {each.author}"
         yield f"               profile {each.profile}, ledger no. {ledger_no}: {each.reason}"
         for note in each.notes:
             yield f"               {note}"

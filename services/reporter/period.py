@@ -47,8 +47,12 @@ class Period:
         return f"{self.first:%Y-%m}" if whole else f"{self.first} to {self.last}"
 
     def local(self, instant: datetime) -> datetime:
-        """What a clock on the customer's wall shows at `instant`, without a zone."""
-        return instant.astimezone(_zone(self.zone)).replace(tzinfo=None)
+        """What a clock on the customer's wall shows at `instant`, without a zone; that of UTC,
+        where it would leave the years 1 to 9999."""
+        try:
+            return instant.astimezone(_zone(self.zone)).replace(tzinfo=None)
+        except OverflowError:
+            return instant.replace(tzinfo=None)
 
     def clock(self, instant: datetime) -> str:
         return f"{self.local(instant):%Y-%m-%d %H:%M}"

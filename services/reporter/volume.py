@@ -13,6 +13,7 @@ from itertools import pairwise
 from uuid import UUID
 
 from services.reporter.period import Period
+from shared.clock import clock_off
 from shared.store.reports import StoredRead
 
 STALE_AFTER = timedelta(days=7)
@@ -51,25 +52,27 @@ def device_volume(
         sources: for reads around a change of what is read (see `source_changes`).
     """
     start, end = period.start, period.end
-    known = sorted((read for read in reads if read.taken_at <= end), key=_by_time)
+    known = sorted((read for read in reads if read.billed_at <= end), key=_by_time)
     metered = [read for read in known if read.meters]
-    before = [read for read in metered if read.taken_at <= start]
+    before = [read for read in metered if read.billed_at <= start]
     within = metered[len(before) :]
     if not within:
         return _nothing_within(known, before, period)
     opening, closing = before[-1] if before else within[0], within[-1]
     told = _meters(metered, opening, closing, period, sources or {})
-    age = min(end, as_of) - closing.taken_at
+    age = min(end, as_of) - closing.billed_at
     notes = [*told.notes]
     if not before:
-        notes.append(f"first read on {period.clock(opening.taken_at)}; earlier pages are not in it")
-    if told.pages and opening.taken_at < start - STALE_AFTER:
-        since = period.clock(opening.taken_at)
+        notes.append(
+            f"first read on {period.clock(opening.billed_at)}; earlier pages are not in it"
+        )
+    if told.pages and opening.billed_at < start - STALE_AFTER:
+        since = period.clock(opening.billed_at)
         notes.append(f"previous reading on {since}; all pages since then are in it")
     if opening is closing:
         notes.append("one reading only; pages follow with the next")
     if age > STALE_AFTER:
-        notes.append(f"unread since {period.clock(closing.taken_at)}")
+        notes.append(f"unread since {period.clock(closing.billed_at)}")
     notes += _empty_since(known, closing, period)
     notes += _marked(opening, closing, period)
     return Volume(
@@ -96,7 +99,7 @@ def late_volume(volume: Volume, period: Period, reported_at: datetime | None) ->
     if (
         reported_at is None
         or opening is None
-        or opening.taken_at > period.start
+        or opening.billed_at > period.start
         or opening.received_at <= reported_at
     ):
         return volume
@@ -118,7 +121,7 @@ def taken_back_volume(volume: Volume, period: Period, taken_back: datetime | Non
         taken_back: when that entry was read; None: there is none.
     """
     opening = volume.opening
-    if taken_back is None or opening is None or opening.taken_at >= taken_back:
+    if taken_back is None or opening is None or opening.billed_at >= taken_back:
         return volume
     note = (
         f"the report up to then counted to an entry of {period.clock(taken_back)} that was taken"
@@ -165,7 +168,7 @@ def _meters(
     run = [
         read
         for read in metered
-        if opening.taken_at - LOOK_BACK <= read.taken_at <= closing.taken_at
+        if opening.billed_at - LOOK_BACK <= read.billed_at <= closing.billed_at
     ]
     falls, changes = _between(run, opening, sources)
     for name in sorted({name for read in run for name in read.meters}, key=meter_order):
@@ -173,7 +176,7 @@ def _meters(
             earlier, later = falls[name]
             told.fell.append(
                 f"{name} fell from {_count(name, earlier)} to {_count(name, later)}"
-                f" on {period.clock(later.taken_at)}"
+                f" on {period.clock(later.billed_at)}"
             )
         elif name in changes:
             told.changed.append(f"{name}: {changes[name]}")
@@ -200,7 +203,7 @@ def _between(
         for name, value in later.meters.items():
             earlier = last.get(name)
             alike = earlier if later.entered_by else told.get(name, earlier)
-            if earlier and alike and alike.taken_at < opening.taken_at <= earlier.taken_at:
+            if earlier and alike and alike.billed_at < opening.billed_at <= earlier.billed_at:
                 alike = earlier  # the opening entry, from which is billed
             last[name] = later
             if not later.entered_by:
@@ -210,7 +213,7 @@ def _between(
             difference = _difference(name, alike, later, sources)
             if difference is None and value < earlier.meters[name]:
                 falls.setdefault(name, (earlier, later))
-            elif difference is not None and alike.taken_at >= opening.taken_at:
+            elif difference is not None and alike.billed_at >= opening.billed_at:
                 changes.setdefault(name, difference)
     return falls, changes
 
@@ -256,18 +259,18 @@ def _nothing_within(
 ) -> Volume:
     """No meter was read in the period: an older reading is not given as a new one."""
     opening = before[-1] if before else None
-    empty = [read for read in known if read.taken_at > period.start]
+    empty = [read for read in known if read.billed_at > period.start]
     if empty:
         reason = empty[-1].no_meters_because or "the device reported no meters"
         notes = (reason, *_marked(opening, empty[-1], period))
         return Volume("no meters", opening, empty[-1], notes=notes)
-    since = f"; unread since {period.clock(known[-1].taken_at)}" if known else ""
+    since = f"; unread since {period.clock(known[-1].billed_at)}" if known else ""
     notes = (f"no reading in this period{since}", *_marked(opening, None, period))
     return Volume("missing", opening, notes=notes)
 
 
 def _marked(opening: StoredRead | None, closing: StoredRead | None, period: Period) -> list[str]:
-    """Which of the readings shown are not as the device was read, and where they come from."""
+    """Which of the readings shown are not as they were told, and where they come from."""
     notes = []
     for which, read in (("previous reading", opening), ("current reading", closing)):
         if read is None or (which == "previous reading" and read is closing):
@@ -277,6 +280,9 @@ def _marked(opening: StoredRead | None, closing: StoredRead | None, period: Peri
             notes.append(f"{which} corrected on {on}: profile {read.profile}")
         if read.entered_by:
             notes.append(f"{which} entered by hand by {read.entered_by}")
+        if wrong := clock_off(read.clock_offset_s):
+            said = period.clock(read.taken_at)
+            notes.append(f"{which}: the site's clock was {wrong}, it said {said}")
     return notes
 
 
@@ -287,7 +293,7 @@ def _empty_since(known: Sequence[StoredRead], closing: StoredRead, period: Perio
     if not later:
         return []
     reason = later[-1].no_meters_because or "no reason given"
-    return [f"read without meters since, last on {period.clock(later[-1].taken_at)}: {reason}"]
+    return [f"read without meters since, last on {period.clock(later[-1].billed_at)}: {reason}"]
 
 
 def _status(told: _Told, *, new: bool, stale: bool) -> str:
@@ -324,5 +330,5 @@ def _family(read: StoredRead) -> str:
     return read.profile.partition("@")[0]
 
 
-def _by_time(read: StoredRead) -> tuple[datetime, UUID]:
-    return read.taken_at, read.id
+def _by_time(read: StoredRead) -> tuple[datetime, datetime, UUID]:
+    return read.billed_at, read.taken_at, read.id

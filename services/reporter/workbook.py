@@ -82,9 +82,9 @@ def columns(report: Report) -> list[Column]:
         Column("IP", "text", 16, lambda row: row.origin.address),
         Column("Host", "text", 18, lambda row: row.origin.hostname),
         Column("MAC", "text", 18, lambda row: row.origin.mac),
-        _taken_at(f"Previous reading at ({zone})", report, _opening),
+        _billed_at(f"Previous reading at ({zone})", report, _opening),
         *(_reading(f"Previous {name}", name, _opening) for name in MAIN_METERS),
-        _taken_at(f"Current reading at ({zone})", report, _closing),
+        _billed_at(f"Current reading at ({zone})", report, _closing),
         *(_reading(f"Current {name}", name, _closing) for name in MAIN_METERS),
         *(_pages(name) for name in MAIN_METERS),
         Column("Days", "count", 7, _days),
@@ -120,10 +120,10 @@ def _closing(row: Row) -> StoredRead | None:
     return row.volume.closing
 
 
-def _taken_at(title: str, report: Report, which: Callable[[Row], StoredRead | None]) -> Column:
+def _billed_at(title: str, report: Report, which: Callable[[Row], StoredRead | None]) -> Column:
     def value(row: Row) -> Value:
         read = which(row)
-        return report.period.local(read.taken_at) if read else None
+        return report.period.local(read.billed_at) if read else None
 
     return Column(title, "time", 17, value)
 
@@ -142,14 +142,14 @@ def _pages(name: str) -> Column:
 
 def _days(row: Row) -> Value:
     opening, closing = _opening(row), _closing(row)
-    return (closing.taken_at - opening.taken_at).days if opening and closing else None
+    return (closing.billed_at - opening.billed_at).days if opening and closing else None
 
 
 def _age(row: Row, report: Report) -> Value:
     closing = _closing(row)
     if closing is None:
         return None
-    seconds = (min(report.period.end, report.made_at) - closing.taken_at).total_seconds()
+    seconds = (min(report.period.end, report.made_at) - closing.billed_at).total_seconds()
     return max(0, int(seconds // 3600))
 
 
@@ -242,6 +242,8 @@ _WORDS = {
     " anew from what the device answered then",
     "Entered by hand": "said in Note of a reading that somebody read off the device, with who did;"
     " no device told it",
+    "The site's clock": "said in Note of a reading where that was wrong by more than 5 minutes: all"
+    " times here are by the hub's clock",
     "Read id": "`pagetally explain READ_ID` shows what the device answered, number by number",
 }
 

@@ -229,7 +229,7 @@ class _Run:
                 page = await kept_reads(connection, site.id, after, end, _AT_ONCE)
             if not page:
                 return
-            after = page[-1].taken_at, page[-1].id
+            after = page[-1].billed_at, page[-1].id
             found = (difference(kept, self._changed) for kept in page)
             yield [one for one in found if one is not None]
 

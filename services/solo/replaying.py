@@ -196,7 +196,7 @@ class DeviceDifference:
     lost: set[str] = field(default_factory=set)  # of these, those that it has now
 
     def add(self, one: Difference) -> None:
-        at = one.kept.taken_at
+        at = one.kept.billed_at
         self.last_at, self.now = at, one.profile.label
         self.reads += one.differs
         self.lost.update(one.lost)
@@ -238,7 +238,7 @@ class Differences:
             return
         known = self.by_device.get(key)
         if known is None:
-            device, at = one.read.device, one.kept.taken_at
+            device, at = one.read.device, one.kept.billed_at
             known = self.by_device[key] = DeviceDifference(
                 *(site, device.make, device.model, device.serial, one.read.target.key),
                 *(one.in_force.profile, one.profile.label, at, at),

@@ -47,7 +47,7 @@ class KeptRead:
 
     site_id: int
     id: UUID
-    taken_at: datetime
+    billed_at: datetime
     body: bytes
     digest: bytes
     device_id: int | None
@@ -94,18 +94,18 @@ async def kept_reads(
     """The next reads of a site by time and id, after one and before an instant."""
     rows = await connection.execute(
         """
-        select r.id, r.taken_at, m.body, m.digest, e.device_id, c.body as correction
+        select r.id, r.billed_at, m.body, m.digest, e.device_id, c.body as correction
         from (
             select * from read
-            where site_id = %(site)s and (taken_at, id) > (%(at)s, %(id)s) and taken_at < %(end)s
-            order by taken_at, id limit %(limit)s
+            where site_id = %(site)s and (billed_at, id) > (%(at)s, %(id)s) and billed_at < %(end)s
+            order by billed_at, id limit %(limit)s
         ) r
         join outcome o on o.site_id = r.site_id and o.id = r.id
         join message m on m.site_id = o.site_id and m.ledger_no = o.ledger_no
             and m.received_at = o.received_at
         left join evidence e on e.site_id = r.site_id and e.read_id = r.id
         left join correction c on c.site_id = r.site_id and c.id = r.correction_id
-        order by r.taken_at, r.id
+        order by r.billed_at, r.id
         """,
         {"site": site_id, "at": after[0], "id": after[1], "end": end, "limit": limit},
     )
@@ -113,7 +113,7 @@ async def kept_reads(
         KeptRead(
             site_id,
             row["id"],
-            row["taken_at"],
+            row["billed_at"],
             bytes(row["body"]),
             bytes(row["digest"]),
             row["device_id"],
@@ -165,7 +165,7 @@ async def reports_to_look_at(connection: Connection, since: datetime) -> list[Is
         where exists (
             select from read r join site s on s.id = r.site_id
             where s.customer_id = n.customer_id and r.corrected_at > n.made_at
-                and r.taken_at >= %s and r.taken_at <= n.period_to
+                and r.billed_at >= %s and r.billed_at <= n.period_to
         )
         order by c.name, n.period_from, n.period_to
         """,
@@ -188,7 +188,7 @@ async def corrected_devices(connection: Connection, report: IssuedReport) -> set
         select distinct e.device_id from read r
         join site s on s.id = r.site_id
         join evidence e on e.site_id = r.site_id and e.read_id = r.id
-        where s.customer_id = %s and r.corrected_at > %s and r.taken_at <= %s
+        where s.customer_id = %s and r.corrected_at > %s and r.billed_at <= %s
             and e.device_id is not null
         """,
         (report.customer.id, report.made_at, report.period_to),

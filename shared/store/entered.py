@@ -112,16 +112,16 @@ async def counts_around(
     for after in (False, True):
         rows = await connection.execute(
             """
-            select distinct on (m.name) m.name, m.amount, p.taken_at
+            select distinct on (m.name) m.name, m.amount, p.billed_at
             from placed_read p cross join lateral unnest(p.names, p.amounts) as m (name, amount)
             where p.device_id = %(device)s and p.id is distinct from %(beside)s
-                and (p.taken_at > %(at)s) = %(after)s
-            order by m.name, abs(extract(epoch from p.taken_at - %(at)s)), p.id
+                and (p.billed_at > %(at)s) = %(after)s
+            order by m.name, abs(extract(epoch from p.billed_at - %(at)s)), p.id
             """,
             {"device": device_id, "at": at, "beside": beside, "after": after},
         )
         found = await rows.fetchall()
-        around.append({row["name"]: (row["amount"], row["taken_at"]) for row in found})
+        around.append({row["name"]: (row["amount"], row["billed_at"]) for row in found})
     return around[0], around[1]
 
 
@@ -129,7 +129,7 @@ async def entry_at(connection: Connection, device_id: int, at: datetime) -> UUID
     """The entry in force of a device at an instant."""
     rows = await connection.execute(
         "select id from placed_read"
-        " where device_id = %s and taken_at = %s and entered_by is not null limit 1",
+        " where device_id = %s and billed_at = %s and entered_by is not null limit 1",
         (device_id, at),
     )
     row = await rows.fetchone()
@@ -174,7 +174,7 @@ async def reports_over(connection: Connection, entry: Entry) -> list[MadeReport]
         where r.customer_id = %(customer)s and r.period_to >= %(at)s
             and (r.period_from < %(at)s or not exists (
                 select from placed_read p where p.device_id = %(device)s and p.names is not null
-                    and p.taken_at > %(at)s and p.taken_at <= r.period_from))
+                    and p.billed_at > %(at)s and p.billed_at <= r.period_from))
         order by r.period_from, r.period_to, r.made_at desc
         """,
         {"customer": entry.customer_id, "at": entry.entered.read_at, "device": entry.device_id},

@@ -20,7 +20,8 @@ class StoredRead:
 
     id: UUID
     site_id: int
-    taken_at: datetime
+    taken_at: datetime  # by the site's clock
+    billed_at: datetime  # by the hub's: it decides which period the read is of
     received_at: datetime
     profile: str
     meters: Mapping[str, int]
@@ -31,6 +32,11 @@ class StoredRead:
     sources_id: UUID | None = None  # the same where the meters came from the same rows
     corrected_at: datetime | None = None  # its meters are those of a correction made then
     entered_by: str | None = None  # who read it off the device
+
+    @property
+    def clock_offset_s(self) -> float:
+        """How far the site's clock was behind then; below 0: ahead."""
+        return (self.billed_at - self.taken_at).total_seconds()
 
 
 def sources_id(sources: Mapping[str, Sequence[str]]) -> UUID:
@@ -191,12 +197,13 @@ async def device_reads(
     cursor = connection.cursor(name="device_reads")
     await cursor.execute(
         """
-        select device_id, id, site_id, taken_at, received_at, profile, basis, large_counts,
-            no_meters_because, sources_id, corrected_at, names, amounts, units, entered_by
+        select device_id, id, site_id, taken_at, billed_at, received_at, profile, basis,
+            large_counts, no_meters_because, sources_id, corrected_at, names, amounts, units,
+            entered_by
         from placed_read
-        where customer_id = %(customer)s and taken_at > %(from)s and taken_at <= %(end)s
+        where customer_id = %(customer)s and billed_at > %(from)s and billed_at <= %(end)s
             and device_id = any(%(devices)s)
-        order by device_id, taken_at, id
+        order by device_id, billed_at, taken_at, id
         """,
         {
             "customer": customer_id,
@@ -238,14 +245,14 @@ async def _last_before(
             except
             select device_id from placed_read
             where customer_id = %(customer)s
-                and taken_at > %(from)s and taken_at <= %(start)s and names is not null
+                and billed_at > %(from)s and billed_at <= %(start)s and names is not null
         )
         select last.* from quiet
         cross join lateral (
             select * from placed_read p
-            where p.device_id = quiet.device_id and taken_at <= %(start)s
-                and taken_at >= timestamptz '2000-01-01 00:00Z'  -- else a clock was not set
-            order by names is null, taken_at desc, id desc limit 1
+            where p.device_id = quiet.device_id and billed_at <= %(start)s
+                and billed_at >= timestamptz '2000-01-01 00:00Z'  -- else a clock was not set
+            order by names is null, billed_at desc, taken_at desc, id desc limit 1
         ) last
         """,
         {
@@ -279,7 +286,7 @@ async def read_origins(
                 join evidence other on other.device_id = e.device_id
                 join read r on r.site_id = other.site_id and r.id = other.read_id
                 where e.site_id = h.site_id and e.read_id = h.id
-                order by abs(extract(epoch from r.taken_at - h.read_at)), r.id limit 1
+                order by abs(extract(epoch from r.billed_at - h.read_at)), r.id limit 1
             ) near on true
         )
         select o.*, s.name as site from (table of_read union all table of_entry) o
@@ -317,9 +324,9 @@ async def held_reads(
         select distinct on (site_id, target, serial, mac) *,
             count(*) over (partition by site_id, target, serial, mac) as times
         from placed_read
-        where customer_id = %(customer)s and taken_at > %(start)s and taken_at <= %(end)s
+        where customer_id = %(customer)s and billed_at > %(start)s and billed_at <= %(end)s
             and held_because is not null
-        order by site_id, target, serial, mac, taken_at desc, id
+        order by site_id, target, serial, mac, billed_at desc, id
         limit %(limit)s
         """,
         {"customer": customer_id, "start": start, "end": end, "limit": limit},
@@ -375,6 +382,7 @@ def _read(row: Mapping[str, Any]) -> StoredRead:
         id=row["id"],
         site_id=row["site_id"],
         taken_at=row["taken_at"],
+        billed_at=row["billed_at"],
         received_at=row["received_at"],
         profile=row["profile"],
         meters=dict(zip(names, row["amounts"] or [], strict=True)),

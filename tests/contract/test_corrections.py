@@ -230,7 +230,7 @@ async def test_reads_come_by_time_with_what_is_in_force(store: Store, site: Site
         if not page:
             break
         found += page
-        after = page[-1].taken_at, page[-1].id
+        after = page[-1].billed_at, page[-1].id
 
     assert [each.id for each in found] == sorted(read.id for read in reads)
     assert {each.id: each.correction for each in found if each.correction} == {

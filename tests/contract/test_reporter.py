@@ -145,7 +145,7 @@ async def test_held_reads_are_rows_that_need_attention_once_a_device(hub: Hub) -
     assert (row.volume.status, row.volume.pages) == ("held", {})
     assert row.volume.notes == ("it reports no serial number", "3 readings so")
     assert row.volume.closing is not None
-    assert row.volume.closing.taken_at == at("2026-10-03T08:00")
+    assert row.volume.closing.billed_at == at("2026-10-03T08:00")
 
 
 @pytest.mark.parametrize(

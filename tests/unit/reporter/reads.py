@@ -20,6 +20,7 @@ def read(taken_at: str, meters: Mapping[str, int] | None = None, **other: Any) -
         "id": uuid5(NAMESPACE_OID, f"{taken_at} {meters} {other}"),
         "site_id": 1,
         "taken_at": at(taken_at),
+        "billed_at": at(taken_at),
         "received_at": at(taken_at),
         "profile": "rfc3805@1",
         "basis": "life",

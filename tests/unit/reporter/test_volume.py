@@ -255,10 +255,10 @@ def test_no_series_of_reads_gives_another_number_than_the_difference_of_two_of_t
         assert told.pages["total"] == last - first
         between = [
             one.meters["total"]
-            for one in sorted(reads, key=lambda one: one.taken_at)
-            if told.opening.taken_at <= one.taken_at <= told.closing.taken_at
+            for one in sorted(reads, key=lambda one: one.billed_at)
+            if told.opening.billed_at <= one.billed_at <= told.closing.billed_at
             and "total" in one.meters
         ]
         assert all(earlier <= later for earlier, later in pairwise(between))
-        assert told.closing.taken_at > OCTOBER.start
-        assert told.closing.taken_at <= OCTOBER.end
+        assert told.closing.billed_at > OCTOBER.start
+        assert told.closing.billed_at <= OCTOBER.end

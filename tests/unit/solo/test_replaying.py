@@ -40,7 +40,7 @@ def changed(tmp_path: Path, was: Path) -> Changed:
 def kept(read: MeterRead, correction: Correction | None = None, **other: Any) -> KeptRead:
     fields = {"site_id": 1, "device_id": 7, "digest": b"\x01", **other}
     return KeptRead(
-        id=read.id, taken_at=read.taken_at, body=read.to_json(), correction=correction, **fields
+        id=read.id, billed_at=read.taken_at, body=read.to_json(), correction=correction, **fields
     )
 
 
