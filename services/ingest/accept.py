@@ -10,11 +10,12 @@ from typing import Literal
 from uuid import UUID
 
 from services.ingest.append import append
-from services.ingest.aside import count_again, set_aside
+from services.ingest.aside import count_again, set_aside, settle
 from services.ingest.check import Checked, check_lines
+from services.ingest.clock import Clocks
 from services.ingest.clock_rows import note_contact
 from services.ingest.envelope import Batch, Line
-from services.ingest.ledger import lock_ledger
+from services.ingest.ledger import Ledger, lock_ledger
 from services.ingest.sites import Site
 from services.ingest.spools import note_spool
 from shared.store.postgres import Connection, Store
@@ -42,31 +43,62 @@ class Taken:
     renumber: bool = False
 
 
+@dataclass(frozen=True)
+class Sorted:
+    """What became of lines that were looked at: each is in one of these, but that those with
+    another body came again too."""
+
+    accepted: list[Checked]
+    again: list[Checked]
+    conflicting: list[Checked]
+    rejected: list[Checked]
+
+
 async def accept(store: Store, site: Site, batch: Batch) -> Taken:
     """Take in a batch.
 
-    Raises: StoreError, where nothing of it is stored and it may be sent again.
+    Raises: StoreError, BatchError, where nothing of it is stored and it may be sent again.
     """
     checked = await asyncio.to_thread(check_lines, batch.lines, site.name)
     async with store.transaction() as connection:
         ledger, received_at = await lock_ledger(connection, site)
-        known = await _known_digests(connection, site, checked)
-        fresh, again, conflicting = _sort_out(checked, known)
         clocks = await note_contact(connection, site, batch)
-        head, refused = await append(connection, site, batch, clocks, ledger, fresh, received_at)
-        if head != ledger:
-            await connection.execute(
-                "update site_head set length = %s, head = %s where site_id = %s",
-                (head.length, head.head, site.id),
-            )
-        rejected = [one for one in checked if one.message is None] + refused
-        await count_again(connection, site, again, conflicting, received_at)
-        await set_aside(connection, site, batch.spool, rejected, received_at)
-        last = await note_spool(connection, site, batch, received_at)
-    reasons = {id(one.line): one.reason for one in rejected}
-    repeated = {id(one.line) for one in again}
+        came = await take_in(connection, site, batch, clocks, ledger, checked, received_at)
+        new = came.accepted + came.rejected
+        noted = await note_spool(connection, site, batch, new, received_at)
+        await set_aside(connection, site, batch.spool, came.rejected, received_at)
+    reasons = {id(one.line): one.reason for one in came.rejected}
+    repeated = {id(one.line) for one in came.again}
     results = [_result(one.line, reasons, repeated) for one in checked]
-    return Taken(results, last, received_at)
+    return Taken(results, noted.last, received_at, noted.renumber)
+
+
+async def take_in(
+    connection: Connection,
+    site: Site,
+    batch: Batch,
+    clocks: Clocks,
+    ledger: Ledger,
+    checked: Sequence[Checked],
+    received_at: datetime,
+) -> Sorted:
+    """Store each message that the hub has not, and count those that came again."""
+    known = await _known_digests(connection, site, checked)
+    fresh, again, conflicting = _sort_out(checked, known)
+    head, refused = await append(connection, site, batch, clocks, ledger, fresh, received_at)
+    if head != ledger:
+        await connection.execute(
+            "update site_head set length = %s, head = %s where site_id = %s",
+            (head.length, head.head, site.id),
+        )
+    await count_again(connection, site, again, conflicting, received_at)
+    refused_lines = {id(one.line) for one in refused}
+    accepted = [one for one in fresh if id(one.line) not in refused_lines]
+    other = {id(one.line) for one in conflicting}
+    same = [one for one in again if id(one.line) not in other]
+    await settle(connection, site, accepted + same, received_at)
+    rejected = [one for one in checked if one.message is None] + refused
+    return Sorted(accepted, again, conflicting, rejected)
 
 
 async def _known_digests(

@@ -13,8 +13,9 @@ from typing import Any
 from services.ingest.choosing_command import add_choosing
 from services.ingest.device_command import add_arguments as add_device
 from services.ingest.entered_command import add_arguments as add_meter
-from services.ingest.gaps import gaps
 from services.ingest.late_command import add_arguments as add_late
+from services.ingest.missing_command import add_arguments as add_missing
+from services.ingest.missing_command import chosen_sites
 from services.ingest.recipients import (
     add_recipient,
     add_schedule,
@@ -63,13 +64,10 @@ def add_arguments(parser: _Parser) -> None:
         chore = nouns.add_parser(verb, help=about)
         chore.add_argument("file", type=Path, metavar="FILE")
         chore.set_defaults(do=_backup if verb == "backup" else _restore)
-    for verb, do, about in (
-        ("rebuild", _rebuild, "make the typed rows anew from the messages"),
-        ("gaps", _gaps, "numbers that a site's spools gave and the hub never had"),
-    ):
-        chore = nouns.add_parser(verb, help=about)
-        chore.add_argument("site", nargs="?", metavar="SITE", help="one site; default: all")
-        chore.set_defaults(do=do)
+    anew = nouns.add_parser("rebuild", help="make the typed rows anew from the messages")
+    anew.add_argument("site", nargs="?", metavar="SITE", help="one site; default: all")
+    anew.set_defaults(do=_rebuild)
+    add_missing(nouns)
 
 
 def run_command(args: Arguments) -> int:
@@ -217,19 +215,8 @@ async def _site_scope(store: Store, args: Arguments) -> None:
 
 
 async def _rebuild(store: Store, args: Arguments) -> None:
-    for name in await _chosen_sites(store, args.site):
-        count = await rebuild(store, await site_named(store, name))
-        print(f"{name}\t{count} messages")
-
-
-async def _gaps(store: Store, args: Arguments) -> None:
-    for name in await _chosen_sites(store, args.site):
-        for spool, first, last in await gaps(store, await site_named(store, name)):
-            print(f"{name}\t{spool}\t{first}-{last}")
-
-
-async def _chosen_sites(store: Store, name: str | None) -> list[str]:
-    return [name] if name else [row["name"] for row in await sites(store)]
+    for site in await chosen_sites(store, args.site):
+        print(f"{site.name}\t{await rebuild(store, site)} messages")
 
 
 def _backup(url: str, args: Arguments) -> None:

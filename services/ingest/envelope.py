@@ -58,7 +58,7 @@ class Batch:
     arrived_at: datetime  # when its request began to come in, by the hub's clock
     lines: list[Line]
     began: Began | None = None
-    status: bytes | None = None  # a JSON object: how the site is
+    status: str | None = None  # a JSON object: how the site is
 
 
 class _Envelope(msgspec.Struct):

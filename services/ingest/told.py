@@ -51,14 +51,14 @@ def read_began(raw: bytes) -> Began | None:
     return began
 
 
-def read_status(raw: bytes) -> bytes | None:
+def read_status(raw: bytes) -> str | None:
     """The object as it was sent. Raises: as `read_began`."""
     if raw in (b"", b"null"):
         return None
     if len(raw) > MAX_STATUS_BYTES:
         raise msgspec.DecodeError(f"{len(raw)} bytes; at most {MAX_STATUS_BYTES}")
     _STATUS.decode(raw)
-    return raw
+    return raw.decode()
 
 
 def read_instant(raw: bytes) -> datetime | None:

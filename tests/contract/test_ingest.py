@@ -398,7 +398,10 @@ async def test_a_gap_is_a_number_below_first_unsent_that_never_came(hub: Hub) ->
 
     told = answer.json()
     assert (told["results"], told["last"]) == ([], 12)
-    assert await gaps(hub.store, hub.site) == [(hub.spool, 3, 4), (hub.spool, 6, 8)]
+    assert [gap[:3] for gap in await gaps(hub.store, hub.site)] == [
+        (hub.spool, 3, 4),
+        (hub.spool, 6, 8),
+    ]
 
 
 async def test_an_uploader_set_back_learns_the_hubs_last(hub: Hub) -> None:

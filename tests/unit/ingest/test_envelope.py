@@ -159,7 +159,7 @@ def test_what_is_told_beside_the_messages_is_read() -> None:
     cut = parse_batch(batch([one], began=began, status=b'{"version":"1"}'), 500, NOW)
 
     assert cut.began == Began(before, "lost", [(3, 4), (7, 7)])
-    assert cut.status == b'{"version":"1"}'
+    assert cut.status == '{"version":"1"}'
     assert (cut.lines[0].stored_at, cut.lines[0].age_s) == (NOW - timedelta(hours=1), 3600.5)
 
 
