@@ -28,7 +28,7 @@ from services.console.words import (
     size,
     zone_of,
 )
-from shared.clock import utc_now
+from shared.clock import clock_off, utc_now
 from shared.log import log
 from shared.store import deliveries, overview, reports
 from shared.store.events import device_events
@@ -66,8 +66,7 @@ def create_app(
         lstrip_blocks=True,
     )
     said = {"reading": reading, "target": shown_target, "size": size, "sent": sent, "plain": plain}
-    pages.filters["event"] = event
-    pages.filters |= said
+    pages.filters |= said | {"event": event, "clock_off": clock_off}
     app.include_router(network_pages(pages, store, now, may_choose=settings.on_loopback))
 
     @app.exception_handler(StoreError)

@@ -24,9 +24,9 @@ def device_status(row: Mapping[str, Any], now: datetime) -> Status:
     """What the last read of a device says of it."""
     if row["held_because"]:
         return Status("held", "look", row["held_because"])
-    if row["taken_at"] is None:
+    if row["billed_at"] is None:
         return Status("never read", "gone")
-    if now - row["taken_at"] > STALE_AFTER:
+    if now - row["billed_at"] > STALE_AFTER:
         return Status("unread for over 7 days", "gone")
     if row["total"] is None and row["no_meters_because"]:
         return Status("no meters", "look", row["no_meters_because"])

@@ -4,12 +4,13 @@ The hub has heard the site's clock at each contact. A read goes by the contact w
 showed the instant nearest to the read's, of those by which the read lies where its number says
 that it must: numbers are given as messages are spooled, so each contact tells which messages were
 spooled by then. That tells apart the two times at which a clock that was set back showed one hour.
+Where the uploader says how long ago it spooled a message, that is the best contact of all.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -66,18 +67,24 @@ class Clocks:
             age_s: how long before the batch's arrival that was; up to 10 years.
         """
         site_s = self._from_arrival(instant)
+        least_s = self._from_arrival(_EARLIEST)
         after_s, before_s = self._spooled_between(n)
-        near = list(reversed(self.contacts))
+        own = None
         spooled_at = usable(stored_at) if stored_at else None
         if spooled_at and age_s is not None:
-            near.insert(0, Contact(spooled_at, self.arrived_at - timedelta(seconds=age_s)))
+            own = Contact(spooled_at, self.arrived_at - timedelta(seconds=age_s))
             before_s = min(before_s, -age_s)
-        least_s = self._from_arrival(_EARLIEST)
-        possible = [
-            each for each in near if least_s <= site_s + each.offset_s <= before_s + _BY_THE_WAY_S
+
+        def fits(contact: Contact) -> bool:
+            return least_s <= site_s + contact.offset_s <= before_s + _BY_THE_WAY_S
+
+        if own and fits(own) and _apart_s(own, instant) <= _TO_THE_SPOOL_S:
+            return self._steady(own.offset_s)
+        possible = [each for each in (own, *reversed(self.contacts)) if each and fits(each)]
+        likely = [
+            each for each in possible if site_s + each.offset_s >= after_s - _TO_THE_SPOOL_S
         ]
-        likely = [each for each in possible if site_s + each.offset_s >= after_s - _TO_THE_SPOOL_S]
-        nearest = _nearest(instant, likely or possible)
+        nearest = min(likely or possible, key=lambda each: _apart_s(each, instant), default=None)
         return self._steady(nearest.offset_s) if nearest else before_s - site_s
 
     def _steady(self, offset_s: float) -> float:
@@ -105,8 +112,8 @@ class Clocks:
         return (instant - self.arrived_at).total_seconds()
 
 
-def _nearest(taken_at: datetime, contacts: Iterable[Contact]) -> Contact | None:
-    return min(contacts, key=lambda each: abs(each.site_at - taken_at), default=None)
+def _apart_s(contact: Contact, instant: datetime) -> float:
+    return abs((contact.site_at - instant).total_seconds())
 
 
 def billed_at(instant: datetime, offset_s: float) -> datetime:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from shared.clock import clock_off
 from shared.store.postgres import Connection, Store
 
 _KEY = re.compile(r"pt_[A-Za-z0-9_-]{43}")
@@ -98,17 +99,21 @@ async def add_site(store: Store, customer: str, name: str) -> Site:
 
 
 async def sites(store: Store) -> list[dict[str, Any]]:
-    """name, customer, keys in force, scope version or None, messages, last heard; by name."""
+    """name, customer, keys in force, scope version or None, messages, last heard, and in words how
+    wrong its clock is, or None; by name."""
     async with store.transaction() as connection:
         cursor = await connection.execute(
             "select s.name, c.name as customer, h.length as messages,"
             " (select count(*) from site_key k where k.site_id = s.id and revoked_at is null) keys,"
             " (select max(version) from scope where site_id = s.id) as scope,"
-            " (select max(last_seen_at) from spool where site_id = s.id) as last_heard"
+            " (select max(last_seen_at) from spool where site_id = s.id) as last_heard,"
+            " (select offset_s from clock_sample k where k.site_id = s.id"
+            " order by arrived_at desc limit 1) as clock"
             " from site s join customer c on c.id = s.customer_id"
             " left join site_head h on h.site_id = s.id order by s.name"
         )
-        return await cursor.fetchall()
+        rows = await cursor.fetchall()
+    return [row | {"clock": clock_off(row["clock"])} for row in rows]
 
 
 async def site_named(store: Store, name: str) -> Site:

@@ -42,13 +42,16 @@ async def customer(connection: Connection, customer_id: int) -> dict[str, Any] |
 
 
 async def sites(connection: Connection, customer_id: int, limit: int) -> Shown:
-    """name, last_read_at, last_contact_at; by name."""
+    """name, last_read_at, last_contact_at, and clock_offset_s by which its clock is behind; by
+    name."""
     return await shown_rows(
         connection,
         """
         select s.name, count(*) over () as all_rows,
-            (select max(taken_at) from read r where r.site_id = s.id) as last_read_at,
-            (select max(last_seen_at) from spool p where p.site_id = s.id) as last_contact_at
+            (select max(billed_at) from read r where r.site_id = s.id) as last_read_at,
+            (select max(last_seen_at) from spool p where p.site_id = s.id) as last_contact_at,
+            (select offset_s from clock_sample c where c.site_id = s.id
+                order by arrived_at desc limit 1) as clock_offset_s
         from site s where s.customer_id = %(customer)s order by s.name limit %(limit)s
         """,
         {"customer": customer_id, "limit": limit},
@@ -59,8 +62,8 @@ async def devices(
     connection: Connection, customer_id: int, recent_from: datetime, limit: int
 ) -> Shown:
     """Devices by key, with the last read that has meters, or entry by hand; else the last read:
-    site, make, model, serial, address, taken_at, entered_by, no_meters_because, total, mono,
-    color; all None where there is no read.
+    site, make, model, serial, address, billed_at, clock_offset_s (of the site then), entered_by,
+    no_meters_because, total, mono, color; all None where there is no read.
 
     Args:
         recent_from: most devices were read since; the others' last reads are looked up singly.
@@ -73,16 +76,16 @@ async def devices(
             where customer_id = %(customer)s order by key limit %(limit)s
         ), recent as (
             select distinct on (device_id) * from (
-                select e.device_id, r.site_id, r.id, r.taken_at
+                select e.device_id, r.site_id, r.id, r.billed_at, r.taken_at
                 from read r join evidence e on e.site_id = r.site_id and e.read_id = r.id
                 where r.site_id in (select id from site where customer_id = %(customer)s)
-                    and r.taken_at > %(recent)s and e.device_id in (select id from shown)
+                    and r.billed_at > %(recent)s and e.device_id in (select id from shown)
                     and r.names is not null
                 union all
-                select device_id, site_id, id, taken_at from placed_read
-                where customer_id = %(customer)s and taken_at > %(recent)s
+                select device_id, site_id, id, billed_at, taken_at from placed_read
+                where customer_id = %(customer)s and billed_at > %(recent)s
                     and entered_by is not null and device_id is not null
-            ) metered order by device_id, taken_at desc, id
+            ) metered order by device_id, billed_at desc, taken_at desc, id
         ), last as (
             select found.* from recent cross join lateral (
                 select * from placed_read p
@@ -91,7 +94,7 @@ async def devices(
             union all
             select earlier.* from shown cross join lateral (
                 select * from placed_read p where p.device_id = shown.id
-                order by p.names is null, p.taken_at desc, p.id limit 1
+                order by p.names is null, p.billed_at desc, p.taken_at desc, p.id limit 1
             ) earlier
             where not exists (select from recent where recent.device_id = shown.id)
         )
@@ -99,14 +102,16 @@ async def devices(
             coalesce(last.make, beside.make) as make, coalesce(last.model, beside.model) as model,
             coalesce(last.serial, beside.serial) as serial,
             coalesce(last.address, beside.address) as address,
-            last.taken_at, last.entered_by, last.no_meters_because, m.total, m.mono, m.color
+            last.billed_at,
+            extract(epoch from last.billed_at - last.taken_at)::float8 as clock_offset_s,
+            last.entered_by, last.no_meters_because, m.total, m.mono, m.color
         from shown
         left join last on last.device_id = shown.id
         left join lateral (
             select r.make, r.model, r.serial, r.address
             from evidence e join read r on r.site_id = e.site_id and r.id = e.read_id
             where last.entered_by is not null and e.device_id = shown.id
-            order by r.taken_at desc, r.id limit 1
+            order by r.billed_at desc, r.id limit 1
         ) beside on true
         left join lateral (
             select max(amount) filter (where name = 'total') as total,

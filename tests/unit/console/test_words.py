@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 def row(**other: Any) -> dict[str, Any]:
     return {
         "held_because": None,
-        "taken_at": NOW - timedelta(hours=1),
+        "billed_at": NOW - timedelta(hours=1),
         "total": 5,
         "no_meters_because": None,
         "entered_by": None,
@@ -30,9 +30,9 @@ def row(**other: Any) -> dict[str, Any]:
     [
         ({}, "read"),
         ({"total": 0}, "read"),
-        ({"taken_at": NOW - timedelta(days=7)}, "read"),
-        ({"taken_at": NOW - timedelta(days=7, seconds=1)}, "unread for over 7 days"),
-        ({"taken_at": None}, "never read"),
+        ({"billed_at": NOW - timedelta(days=7)}, "read"),
+        ({"billed_at": NOW - timedelta(days=7, seconds=1)}, "unread for over 7 days"),
+        ({"billed_at": None}, "never read"),
         ({"total": None, "no_meters_because": "no counter row"}, "no meters"),
         ({"entered_by": "Dana"}, "entered by hand"),
         ({"held_because": "two devices show this serial"}, "held"),
