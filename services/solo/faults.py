@@ -13,7 +13,7 @@ from services.poller.settings import SettingError as PollerSettingError
 from services.solo.ca import CaError
 from services.uploader.failures import HubError
 from services.uploader.settings import SettingError
-from services.uploader.spool import SpoolError
+from services.uploader.numbering import SpoolError
 from shared.bus.port import BusDownError
 from shared.ceiling import CeilingFileError
 from shared.credentials import CredentialError

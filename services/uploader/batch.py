@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple
-from uuid import UUID
 
-from services.uploader.spool import Verdict, Waiting
+from services.uploader.boot import SinceBoot, age_s
+from services.uploader.spool import Outgoing, Verdict, Waiting
 
 MAX_MESSAGES = 500
 MAX_BYTES = 1_000_000  # before gzip
-BYTES_AROUND = 100  # what stands around a body in the envelope, at most
+BYTES_AROUND = 180  # what stands around a body in the envelope, at most
+BYTES_BEFORE = 50_000  # and before them all: of these 4 kB status, the rest what was carried over
 _LONGEST_REASON = 500
 
 
@@ -23,23 +24,37 @@ class AnswerError(ValueError):
 class Answers(NamedTuple):
     verdicts: list[Verdict]
     last: int | None  # the highest number of this spool that the hub knows; None: not said
+    received_at: datetime | None = None  # by the hub's clock
+    renumber: bool = False  # a number came with another message than before
 
 
 def envelope(
-    spool: UUID, *, first_unsent: int, last: int, sent_at: datetime, messages: Sequence[Waiting]
-) -> bytes:
-    """The JSON of a batch; each body stands in it byte for byte as it was spooled."""
-    parts = [
-        b'{"n":%d,"type":"%s","body":%s}' % (message.n, message.type.encode(), message.body)
-        for message in messages
-    ]
-    head = b'{"spool":"%s","first_unsent":%d,"last":%d,"sent_at":"%s","messages":[' % (
-        str(spool).encode(),
-        first_unsent,
-        last,
+    outgoing: Outgoing, *, sent_at: datetime, since_boot: SinceBoot | None, status: bytes
+) -> tuple[bytes, str]:
+    """The JSON of a batch, and of what stands in it around the messages.
+
+    Each body stands in it byte for byte as it was spooled.
+    """
+    head = b'"spool":"%s","first_unsent":%d,"last":%d,"sent_at":"%s","status":%s' % (
+        str(outgoing.spool).encode(),
+        outgoing.first_unsent,
+        outgoing.last,
         sent_at.isoformat(timespec="milliseconds").encode(),
+        status,
     )
-    return head + b",".join(parts) + b"]}"
+    if outgoing.began:
+        head += b',"began":' + outgoing.began.encode()
+    messages = b",".join(_message(message, since_boot) for message in outgoing.messages)
+    return b'{%s,"messages":[%s]}' % (head, messages), (b"{%s}" % head).decode()
+
+
+def _message(message: Waiting, since_boot: SinceBoot | None) -> bytes:
+    age = age_s(message.boot, message.boot_s, since_boot)
+    aged = b"" if age is None else b',"age_s":%.3f' % age
+    return b'{"n":%d,"type":"%s","stored_at":"%s"%s,"body":%s}' % (
+        *(message.n, message.type.encode(), message.stored_at.encode(), aged),
+        message.body,
+    )
 
 
 def read_answers(body: bytes, sent: Collection[int]) -> Answers:
@@ -67,7 +82,17 @@ def read_answers(body: bytes, sent: Collection[int]) -> Answers:
     return Answers(
         [verdict for n, verdict in given.items() if n not in contradicted],
         last if type(last) is int and last < 2**63 else None,
+        _instant(answer.get("received_at")),
+        answer.get("renumber") is True,
     )
+
+
+def _instant(text: object) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(text if isinstance(text, str) else "")
+        return instant.astimezone(UTC) if instant.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def fault_told(body: bytes) -> str | None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from services.uploader.boot import SinceBoot
 from services.uploader.spool import Spool
 from services.uploader.withhold import withhold
 from shared.bus.port import Delivery
@@ -34,11 +35,17 @@ class Intake:
     """
 
     def __init__(
-        self, spool: Spool, *, stored: Callable[[], None], now: Callable[[], datetime]
+        self,
+        spool: Spool,
+        *,
+        stored: Callable[[], None],
+        now: Callable[[], datetime],
+        since_boot: Callable[[], SinceBoot | None],
     ) -> None:
         self._spool = spool
         self._stored = stored
         self._now = now
+        self._since_boot = since_boot
         self._arrived: list[tuple[Message, asyncio.Future[int]]] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -60,7 +67,9 @@ class Intake:
     async def _commit(self, batch: Sequence[tuple[Message, asyncio.Future[int]]]) -> None:
         messages = [message for message, _ in batch]
         try:
-            numbers = await asyncio.to_thread(self._spool.store, messages, self._now())
+            numbers = await asyncio.to_thread(
+                self._spool.store, messages, self._now(), self._since_boot()
+            )
         except Exception as error:  # noqa: BLE001  (told to each that waits for this commit)
             for _, kept in batch:
                 if not kept.done():

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import partial
 
+from services.uploader.boot import SinceBoot, since_boot
 from services.uploader.keep import Intake, keep
+from services.uploader.numbering import SpoolError
 from services.uploader.relay import Relay
-from services.uploader.send import Hub, proxy_for, trust
-from services.uploader.settings import SettingError, UploaderSettings, read_key
-from services.uploader.spool import Spool, SpoolError
+from services.uploader.settings import SettingError, UploaderSettings
+from services.uploader.spool import Spool
+from services.uploader.status import Status
+from services.uploader.way import Way
 from services.uploader.withhold import unknown_fields
 from shared.bus.port import DISCOVERY_SCOPE, UPLOADER_EVENTS, Bus, BusDownError
 from shared.ceiling import CeilingFileError, load_ceiling
@@ -25,41 +29,44 @@ _PREFETCH = 200
 
 
 @asynccontextmanager
-async def uploading(settings: UploaderSettings, bus: Bus) -> AsyncIterator[Relay]:
+async def uploading(
+    settings: UploaderSettings,
+    bus: Bus,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    since_boot: Callable[[], SinceBoot | None] = since_boot,
+) -> AsyncIterator[Relay]:
     """The uploader at work on `bus` while the block runs.
 
-    Enter before the bus starts, leave after it has stopped.
+    Enter before the bus starts, leave after it has stopped. Where another clock than the box's is
+    given as `now`, `since_boot` must go with it, or be one that gives None.
 
     Raises: SettingError, SpoolError, CeilingFileError.
     """
     withheld = frozenset(load_ceiling(settings.ceiling_file).withheld)
     for field in unknown_fields(withheld):
         raise SettingError(f"{settings.ceiling_file}: withheld: a read has no field {field!r}")
-    proxy = settings.proxy.get_secret_value() if settings.proxy else None
-    hub = Hub(
-        settings.hub_url,
-        read_key(settings.key_file),
-        trust=trust(settings.ca_file),
-        proxy=proxy_for(settings.hub_url, proxy),
-    )
+    way = Way(settings)
     spool = Spool(settings.spool_file)
     relay = Relay(
         spool,
-        hub,
+        way,
         publish=bus.publish,
-        now=utc_now,
+        now=now,
+        since_boot=since_boot,
+        status=Status(spool, bus_problem=bus.problem, now=now).as_json,
         contact_s=settings.contact_s,
         gather_s=settings.gather_s,
         keep_days=settings.keep_days,
     )
-    intake = Intake(spool, stored=relay.wake, now=utc_now)
+    intake = Intake(spool, stored=relay.wake, now=now, since_boot=since_boot)
     bus.on(
         UPLOADER_EVENTS,
         partial(keep, intake=intake, withheld=withheld, salt=spool.salt()),
         prefetch=_PREFETCH,
     )
     try:
-        async with hub, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             carrying = group.create_task(relay.run())
             yield relay
             carrying.cancel()
@@ -68,6 +75,7 @@ async def uploading(settings: UploaderSettings, bus: Bus) -> AsyncIterator[Relay
             raise
         raise errors.exceptions[0] from None  # what ended the block, as it was raised
     finally:
+        await way.close()
         spool.close()
 
 

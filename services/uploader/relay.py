@@ -7,53 +7,89 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
+from services.uploader.back_off import (
+    back_off_s,
+    batch_may_be_why,
+    is_away,
+    needs_a_person,
+)
 from services.uploader.batch import (
     BYTES_AROUND,
+    BYTES_BEFORE,
     MAX_BYTES,
     MAX_MESSAGES,
     AnswerError,
+    Answers,
     envelope,
     fault_told,
     read_answers,
 )
-from services.uploader.failures import HubError, NotAnsweredError, RefusedError, refused
+from services.uploader.boot import SinceBoot
+from services.uploader.failures import (
+    HubError,
+    NotAnsweredError,
+    RefusedError,
+    refused,
+)
+from services.uploader.numbering import Why
 from services.uploader.scope import fetch_scope
 from services.uploader.send import Hub, retry_after_s
-from services.uploader.spool import Spool, Verdict, Waiting
+from services.uploader.settings import SettingError
+from services.uploader.spool import Answered, Outgoing, Spool, Verdict
+from services.uploader.spool_file import Identity
 from shared.bus.port import BusDownError, CannotStoreError
 from shared.log import log
 from shared.message import Message
 
-_FIRST_BACK_OFF_S = 1.0
-_LONGEST_BACK_OFF_S = 900.0
-_LONGEST_RETRY_AFTER_S = 3600.0
+_LOOK_AT_FILES_S = 10.0
+
+
+class WayToHub(Protocol):
+    async def to_hub(self) -> Hub:
+        """Raises: SettingError, where the key or the authorities cannot be read."""
+
+    def has_changed(self) -> bool:
+        """Whether the hub would now be asked with another key or other authorities."""
 
 
 class Relay:
-    """Carries what is spooled to the hub, and the hub's scope to the bus."""
+    """Carries what is spooled to the hub, and the hub's scope to the bus.
+
+    Before any message an empty batch goes out, after each start, after each failure, and where
+    the spool's file is another one: it costs little where the hub is away, and its answer tells
+    whether the spool's numbers can be gone on with.
+    """
 
     def __init__(
         self,
         spool: Spool,
-        hub: Hub,
+        way: WayToHub,
         *,
         publish: Callable[[Message], Awaitable[None]],
         now: Callable[[], datetime],
+        since_boot: Callable[[], SinceBoot | None],
+        status: Callable[[], bytes],
         contact_s: float,
         gather_s: float,
         keep_days: float,
     ) -> None:
         self._spool = spool
-        self._hub = hub
+        self._way = way
         self._publish = publish
         self._now = now
+        self._since_boot = since_boot
+        self._status = status
         self._contact_s = contact_s
         self._gather_s = gather_s
         self._keep = timedelta(days=keep_days)
         self._arrived = asyncio.Event()
         self._limit = self._most = MAX_MESSAGES
         self._failures = 0
+        self._greeted_for: Identity | None = None  # the file of which the hub was told
+        self._is_greeting = False  # and it was not answered yet
+        self._has_renewed = False  # in this contact
         self._has_asked_scope = False  # since this process began
         self._problem: str | None = "the hub was not contacted yet"
 
@@ -62,8 +98,8 @@ class Relay:
         self._arrived.set()
 
     def problem(self) -> str | None:
-        """Why the hub did not take the last that was sent, in words; None where it did."""
-        return self._problem
+        """Why reads cannot be kept, or the hub did not take the last that was sent, in words."""
+        return self._spool.problem() or self._problem
 
     async def run(self) -> None:
         """Until cancelled. What was sent and not answered by then is sent again next time."""
@@ -75,7 +111,7 @@ class Relay:
             trouble = await self.contact(due)
             if trouble:
                 due_at = clock()
-                await asyncio.sleep(self._back_off_s(trouble))
+                await self._rest(trouble)
                 continue
             if due:
                 due_at = clock() + self._contact_s * random.uniform(0.9, 1.1)
@@ -90,8 +126,9 @@ class Relay:
         Gives what went wrong, of which the operator has been told.
         """
         self._most = MAX_MESSAGES
+        self._has_renewed = False
         trouble = await self._told(self._send_all(at_least_one=due))
-        if due and (trouble is None or _batch_may_be_why(trouble)):
+        if due and (trouble is None or batch_may_be_why(trouble)):
             trouble = await self._told(self._tend()) or trouble
         self._problem = str(trouble) if trouble else None
         if not trouble:
@@ -101,79 +138,101 @@ class Relay:
     async def _told(self, step: Awaitable[None]) -> Exception | None:
         try:
             await step
-        except (HubError, BusDownError, CannotStoreError) as error:
-            tell = log.error if _needs_a_person(error) else log.warning
+        except (HubError, BusDownError, CannotStoreError, SettingError) as error:
+            tell = log.error if needs_a_person(error) else log.warning
             tell("hub contact failed", service="uploader", reason=str(error))
             return error
         return None
 
     async def _tend(self) -> None:
         scope = await fetch_scope(
-            self._hub, self._spool, self._publish, anew=not self._has_asked_scope
+            await self._way.to_hub(), self._spool, self._publish, anew=not self._has_asked_scope
         )
         self._has_asked_scope = True
         if scope:
             log.info("scope handed on", service="uploader", version=scope.version)
-        await asyncio.to_thread(self._spool.forget, self._now() - self._keep)
+        await asyncio.to_thread(self._spool.forget, self._keep)
 
     async def _send_all(self, *, at_least_one: bool) -> None:
+        hub = await self._way.to_hub()
         while True:
-            room = MAX_BYTES - self._limit * BYTES_AROUND
-            batch = await asyncio.to_thread(self._spool.waiting, self._limit, room)
-            if not batch and not at_least_one:
+            room = MAX_BYTES - BYTES_BEFORE - self._limit * BYTES_AROUND
+            batch = await asyncio.to_thread(self._spool.outgoing, self._limit, room)
+            greeting = batch.file != self._greeted_for
+            if greeting:
+                batch = batch._replace(messages=())
+            elif not batch.messages and not at_least_one:
                 return
             at_least_one = False
-            await self._send(batch)
+            self._greeted_for, self._is_greeting = None, greeting
+            await self._send(hub, batch)
+            self._greeted_for, self._is_greeting = batch.file, False
 
-    async def _send(self, batch: Sequence[Waiting]) -> None:
+    async def _send(self, hub: Hub, batch: Outgoing) -> None:
         """One batch, and what the hub says of each of its messages.
 
         Raises: HubError, where the hub answered for none; they wait on.
         """
-        numbers = [message.n for message in batch]
-        body = await asyncio.to_thread(self._envelope, batch)
+        numbers = [message.n for message in batch.messages]
+        body, around = await asyncio.to_thread(self._envelope, batch)
         try:
-            answer = await self._hub.post("/v1/events", body)
-            if answer.status == 413 and batch:
-                await self._smaller(batch)
+            answer = await hub.post("/v1/events", body)
+            if answer.status == 413 and numbers:
+                await self._smaller(hub, batch)
                 return
             if answer.status != 200:
                 wait_s = retry_after_s(answer, self._now().timestamp())
-                raise refused(answer.status, self._hub.who, wait_s, fault_told(answer.body))
+                raise refused(answer.status, hub.who, wait_s, fault_told(answer.body))
             try:
-                verdicts, last = read_answers(answer.body, frozenset(numbers))
+                answers = read_answers(answer.body, frozenset(numbers))
             except AnswerError as error:
                 raise NotAnsweredError(
-                    f"{self._hub.who}: {error}", "does a proxy answer in the hub's place?"
+                    f"{hub.who}: {error}", "does a proxy answer in the hub's place?"
                 ) from None
         except (NotAnsweredError, RefusedError) as error:
-            if _batch_may_be_why(error):  # halves find the message, and the others get past it
-                self._limit = max(1, len(batch) // 2)
-                await asyncio.to_thread(self._spool.tried, numbers, self._now())
+            blamed = batch_may_be_why(error)
+            if blamed and numbers:  # halves find the message, and the others get past it
+                self._limit = max(1, len(numbers) // 2)
+            await self._left(batch, numbers, blamed=blamed)
             raise
-        await self._keep_verdicts(numbers, verdicts)
-        if last is not None and last > await asyncio.to_thread(self._spool.last):
-            spool = await asyncio.to_thread(self._spool.renew)
-            log.warning(
-                "spool is older than what the hub has; restored from a copy? it goes on under a"
-                " new id",
-                service="uploader",
-                spool=str(spool),
-            )
+        said = Answered(answers.verdicts, answers.received_at, around)
+        await self._keep_verdicts(hub, batch, said)
+        await self._renumber(hub, batch, answers)
 
-    def _envelope(self, batch: Sequence[Waiting]) -> bytes:
+    def _envelope(self, batch: Outgoing) -> tuple[bytes, str]:
         return envelope(
-            self._spool.id(),
-            first_unsent=self._spool.first_unsent(),
-            last=self._spool.last(),
-            sent_at=self._now(),
-            messages=batch,
+            batch, sent_at=self._now(), since_boot=self._since_boot(), status=self._status()
         )
 
-    async def _keep_verdicts(self, numbers: Sequence[int], verdicts: Sequence[Verdict]) -> None:
-        now = self._now()
-        await asyncio.to_thread(self._spool.answered, verdicts, now)
-        rejected = [verdict for verdict in verdicts if verdict.state == "rejected"]
+    async def _left(self, batch: Outgoing, numbers: Sequence[int], *, blamed: bool) -> None:
+        if numbers:
+            await asyncio.to_thread(
+                self._spool.tried, batch.spool, numbers, self._now(), blamed=blamed
+            )
+
+    async def _renumber(self, hub: Hub, batch: Outgoing, answers: Answers) -> None:
+        why: Why = "reused" if answers.renumber else "restored"
+        if not answers.renumber and (answers.last is None or answers.last <= batch.last):
+            return
+        if self._has_renewed:
+            raise NotAnsweredError(
+                f"{hub.who}: knows numbers of a spool that is new to it", "look at the hub's log"
+            )
+        self._has_renewed = True
+        spool = await asyncio.to_thread(self._spool.renew, why)
+        log.warning(
+            "the spool's numbers were given twice; was it restored from a copy? it goes on under a"
+            " new id, and the hub is told",
+            service="uploader",
+            before=str(batch.spool),
+            spool=str(spool),
+        )
+
+    async def _keep_verdicts(self, hub: Hub, batch: Outgoing, said: Answered) -> None:
+        await asyncio.to_thread(self._spool.answered, batch.spool, said, self._now())
+        if not batch.messages:
+            return
+        rejected = [verdict for verdict in said.verdicts if verdict.state == "rejected"]
         if rejected:
             log.warning(
                 "hub rejected messages",
@@ -182,43 +241,47 @@ class Relay:
                 first=rejected[0].n,
                 reason=rejected[0].reason,
             )
-        unanswered = set(numbers) - {verdict.n for verdict in verdicts}
-        if unanswered:
-            await asyncio.to_thread(self._spool.tried, unanswered, now)
-        else:
-            self._limit = min(self._most, self._limit * 2)
-        if numbers and not verdicts:
+        told = {verdict.n for verdict in said.verdicts}
+        unanswered = [message.n for message in batch.messages if message.n not in told]
+        await self._left(batch, unanswered, blamed=True)
+        if not told:
             raise NotAnsweredError(
-                f"{self._hub.who}: said nothing of {len(numbers)} messages", "look at the hub's log"
+                f"{hub.who}: said nothing of {len(unanswered)} messages", "look at the hub's log"
             )
-        if numbers:
-            log.info("sent", service="uploader", messages=len(verdicts), unanswered=len(unanswered))
+        if not unanswered:
+            self._limit = min(self._most, self._limit * 2)
+        log.info("sent", service="uploader", messages=len(told), unanswered=len(unanswered))
 
-    async def _smaller(self, batch: Sequence[Waiting]) -> None:
-        if len(batch) > 1:
-            self._limit = self._most = len(batch) // 2
+    async def _smaller(self, hub: Hub, batch: Outgoing) -> None:
+        if len(batch.messages) > 1:
+            self._limit = self._most = len(batch.messages) // 2
             return
-        [alone] = batch
+        [alone] = batch.messages
         reason = f"{len(alone.body)} bytes are too large for the hub or a proxy (status 413)"
-        await self._keep_verdicts([alone.n], [Verdict(alone.n, "rejected", reason)])
+        await self._keep_verdicts(hub, batch, Answered([Verdict(alone.n, "rejected", reason)]))
 
-    def _back_off_s(self, trouble: Exception) -> float:
+    async def _rest(self, trouble: Exception) -> None:
+        """Until the next try. What arrives ends a rest in which nothing waited, and another key
+        or other authorities one that they were refused in.
+        """
+        waits = await asyncio.to_thread(self._has_waiting)
+        away = is_away(trouble, greeting=self._is_greeting)
         self._failures += 1
-        if isinstance(trouble, RefusedError) and trouble.retry_after_s is not None:
-            asked = min(_LONGEST_RETRY_AFTER_S, max(_FIRST_BACK_OFF_S, trouble.retry_after_s))
-            return asked * random.uniform(1.0, 1.1)
-        if _needs_a_person(trouble):
-            return _LONGEST_BACK_OFF_S * random.uniform(0.8, 1.0)
-        longest = min(_LONGEST_BACK_OFF_S, _FIRST_BACK_OFF_S * 2.0 ** min(self._failures, 20))
-        return longest * random.uniform(0.5, 1.0)
+        seconds = back_off_s(trouble, self._failures, looking=waits and away)
+        if needs_a_person(trouble):
+            for _ in range(int(seconds / _LOOK_AT_FILES_S)):
+                await asyncio.sleep(_LOOK_AT_FILES_S)
+                if self._way.has_changed():
+                    return
+        elif waits or not away:
+            await asyncio.sleep(seconds)
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._arrived.wait()
 
-
-def _batch_may_be_why(trouble: Exception) -> bool:
-    """Whether the hub was reached and may have failed over what was sent to it."""
-    if isinstance(trouble, RefusedError):
-        return trouble.status in (400, 422, 500)
-    return isinstance(trouble, NotAnsweredError)
-
-
-def _needs_a_person(trouble: Exception) -> bool:
-    return isinstance(trouble, RefusedError) and trouble.status in (401, 403)
+    def _has_waiting(self) -> bool:
+        try:
+            return self._spool.count_waiting() > 0
+        except CannotStoreError:
+            return True

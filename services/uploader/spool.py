@@ -6,56 +6,48 @@ message, so that the hub can tell a gap from a delay. Times are ISO 8601 in UTC.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, NamedTuple
-from uuid import UUID, uuid4
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
+from services.uploader.boot import SinceBoot
+from services.uploader.numbering import Why, at, remember, renew
+from services.uploader.reserve import RESERVE_BYTES
+from services.uploader.spool_file import FullError, Identity, SpoolFile
 from shared.bus.port import CannotStoreError
+from shared.log import log
 from shared.message import Message
 
-_VERSION = 1
-_BUSY_S = 10.0
-_TABLES = """
-create table spool (
-    one integer primary key check (one = 1),
-    id text not null,
-    last integer not null default 0,
-    salt text not null,       -- makes the words for withheld targets this site's own
-    scope_etag text
-);
-create table message (
-    spool text not null,
-    n integer not null,
-    type text not null,
-    id text not null,
-    body blob not null,
-    stored_at text not null,
-    state text not null default 'waiting' check (state in ('waiting', 'committed', 'rejected')),
-    tries integer not null default 0,
-    sent_at text,
-    reason text,
-    primary key (spool, n)
-);
-create index message_by_id on message (id);
-create index message_waiting on message (tries, n) where state = 'waiting';
-create index message_sent on message (sent_at) where state = 'committed';
-"""
+_MOST_BYTES_A_COMMIT = 1_000_000  # what the reserve is large enough for; one message may be more
+_FORGOTTEN_AT_ONCE = 500
+_MOST_FORGETTINGS = 10  # for one commit; more would not help where others fill the disk
 
 
-class SpoolError(Exception):
-    """A file that is no spool of ours; the text says which, and what to try."""
+_Commit = list[tuple[Message, bytes]]
 
 
 class Waiting(NamedTuple):
     n: int
     type: str  # routing key
     body: bytes
+    stored_at: str
+    boot: str | None = None  # of boot.SinceBoot, when it was stored
+    boot_s: float | None = None
+
+
+class Outgoing(NamedTuple):
+    """The next batch, and what it says of the spool."""
+
+    file: Identity | None
+    spool: UUID
+    first_unsent: int  # the lowest number that the hub has not answered; else one above `last`
+    last: int
+    began: str | None  # JSON of where this spool comes from, until the hub has answered it
+    messages: Sequence[Waiting]
 
 
 class Verdict(NamedTuple):
@@ -66,135 +58,104 @@ class Verdict(NamedTuple):
     reason: str | None
 
 
+class Answered(NamedTuple):
+    """What the hub said of a batch."""
+
+    verdicts: Sequence[Verdict]
+    received_at: datetime | None = None  # by the hub's clock
+    around: str | None = None  # JSON of what stood around the messages
+
+
 class Spool:
     """One file; its methods may be called from any thread.
 
     Raises: SpoolError on opening; CannotStoreError where SQLite cannot write (a full disk).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
         self.path = path
-        self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # before SQLite would, as 0644
-            self._db = sqlite3.connect(
-                path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            self._set_up()
-        except (OSError, sqlite3.DatabaseError, CannotStoreError) as error:
-            raise SpoolError(f"{path}: cannot be opened as a spool: {error}") from None
-
-    def _set_up(self) -> None:
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = full")
-        with self._writing():
-            [version] = self._db.execute("pragma user_version").fetchone()
-            if version not in (0, _VERSION):
-                raise SpoolError(f"{self.path}: made by another version of Pagetally ({version})")
-            if version == 0:
-                for statement in _TABLES.split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute(
-                    "insert into spool (one, id, salt) values (1, ?, ?)",
-                    (str(uuid4()), uuid4().hex),
-                )
-                self._db.execute(f"pragma user_version = {_VERSION}")
-
-    @contextmanager
-    def _using(self) -> Iterator[None]:
-        with self._lock:
-            try:
-                yield
-            except sqlite3.DatabaseError as error:
-                raise CannotStoreError(f"{self.path}: cannot be written: {error}") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One transaction, on disk when the block ends; nothing of it where the block fails."""
-        with self._using():
-            self._db.execute("begin immediate")
-            try:
-                yield
-                self._db.execute("commit")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite may have rolled back by itself
-                    self._db.execute("rollback")
-                raise
-
-    def _number(self, query: str) -> int:
-        with self._using():
-            return int(self._db.execute(query).fetchone()[0])
-
-    def _text(self, query: str) -> str:
-        with self._using():
-            return str(self._db.execute(query).fetchone()[0])
+        self._file = SpoolFile(path, reserve_bytes)
+        self._problem: str | None = None
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._file.close()
+
+    def problem(self) -> str | None:
+        """Why the last message that came could not be stored, in words; None where it was."""
+        return self._problem
 
     # -- what comes in ------------------------------------------------------------------------
 
-    def store(self, messages: Sequence[Message], now: datetime) -> list[int]:
-        """Number and keep messages, all or none; on disk when this returns.
+    def store(
+        self, messages: Sequence[Message], now: datetime, since_boot: SinceBoot | None = None
+    ) -> list[int]:
+        """Number and keep messages; all are on disk when this returns.
 
-        A message that is there already, byte for byte, keeps the number that it has.
+        A message that is there already, byte for byte, keeps the number that it has. On a full
+        disk, what the hub committed first is forgotten before its time.
         """
-        numbers = []
-        with self._writing():
-            [spool, last] = self._db.execute("select id, last from spool").fetchone()
-            for message in messages:
-                body = message.to_json()
-                there = self._db.execute(
-                    "select n from message where id = ? and body = ?", (str(message.id), body)
-                ).fetchone()
-                if there:
-                    numbers.append(int(there[0]))
-                    continue
-                last += 1
-                self._db.execute(
-                    "insert into message (spool, n, type, id, body, stored_at)"
-                    " values (?, ?, ?, ?, ?, ?)",
-                    (spool, last, message.routing_key, str(message.id), body, _at(now)),
-                )
-                numbers.append(last)
-            self._db.execute("update spool set last = ?", (last,))
+        numbers: list[int] = []
+        for commit in _commits([(message, message.to_json()) for message in messages]):
+            try:
+                numbers += self._stored(commit, now, since_boot)
+            except CannotStoreError as error:
+                self._problem = str(error)
+                raise
+        self._problem = None
         return numbers
+
+    def _stored(self, commit: _Commit, now: datetime, since_boot: SinceBoot | None) -> list[int]:
+        forgotten = 0
+        try:
+            for _ in range(_MOST_FORGETTINGS):
+                with suppress(FullError):
+                    return self._file.write(lambda db: _insert(db, commit, now, since_boot))
+                some = self._file.write(_forget_oldest, from_reserve=True)
+                forgotten += some
+                if not some or not self._file.shrink():
+                    break
+            return self._file.write(lambda db: _insert(db, commit, now, since_boot))
+        finally:
+            if forgotten:
+                log.warning(
+                    "disk full: sent messages were forgotten before their time",
+                    service="uploader",
+                    messages=forgotten,
+                )
 
     # -- what goes out ------------------------------------------------------------------------
 
     def id(self) -> UUID:
-        return UUID(self._text("select id from spool"))
+        return UUID(self._one("select id from spool"))
 
     def salt(self) -> str:
-        return self._text("select salt from spool")
+        return str(self._one("select salt from spool"))
 
     def last(self) -> int:
         """The highest number given; 0 where none was."""
-        return self._number("select last from spool")
-
-    def first_unsent(self) -> int:
-        """The lowest number that the hub has not answered; one above `last` where there is none."""
-        return self._number(
-            "select coalesce((select min(n) from message where state = 'waiting'), last + 1)"
-            " from spool"
-        )
+        return int(self._one("select last from spool"))
 
     def count_waiting(self) -> int:
-        return self._number("select count(*) from message where state = 'waiting'")
+        return int(self._one("select count(*) from message where state = 'waiting'"))
 
-    def waiting(self, limit: int, max_bytes: int) -> list[Waiting]:
+    def oldest_at(self) -> str | None:
+        """When what waits longest was stored."""
+        oldest = self._one("select min(stored_at) from message where state = 'waiting'")
+        return str(oldest) if oldest else None
+
+    def outgoing(self, limit: int, max_bytes: int) -> Outgoing:
         """The next messages to send: at most `limit` and `max_bytes` of bodies, but at least one.
 
         Those that were tried less often come first and go by themselves, so that one message that
         the hub cannot answer holds up no other.
         """
-        chosen: list[Waiting] = []
-        room = max_bytes
-        with self._using():
-            rows = self._db.execute(
-                "select n, type, body from message where state = 'waiting' and tries ="
+
+        def choose(db: sqlite3.Connection) -> Outgoing:
+            chosen: list[Waiting] = []
+            room = max_bytes
+            rows = db.execute(
+                "select n, type, body, stored_at, boot, boot_s from message"
+                " where state = 'waiting' and tries ="
                 " (select min(tries) from message where state = 'waiting') order by n limit ?",
                 (limit,),
             )
@@ -205,59 +166,141 @@ class Spool:
                     break
                 chosen.append(message)
             rows.close()
-        return chosen
+            spool, last, began, first = db.execute(
+                "select id, last, began, coalesce("
+                " (select min(n) from message where state = 'waiting'), last + 1) from spool"
+            ).fetchone()
+            return Outgoing(self._file.identity, UUID(spool), first, last, began, chosen)
 
-    def answered(self, verdicts: Iterable[Verdict], now: datetime) -> None:
-        """Keep what the hub said of messages that wait; of others nothing changes."""
-        with self._writing():
-            self._db.executemany(
-                "update message set state = ?, reason = ?, sent_at = ?"
-                " where spool = (select id from spool) and n = ? and state = 'waiting'",
-                [(v.state, v.reason, _at(now), v.n) for v in verdicts],
-            )
+        return self._file.read(choose)
 
-    def tried(self, numbers: Iterable[int], now: datetime) -> None:
-        """Messages that left and were not answered; they wait on, behind those tried less often."""
-        with self._writing():
-            self._db.executemany(
-                "update message set tries = tries + 1, sent_at = ?"
-                " where spool = (select id from spool) and n = ? and state = 'waiting'",
-                [(_at(now), n) for n in numbers],
-            )
-
-    def renew(self) -> UUID:
-        """Take a new id and number what waits from 1, because the old numbers were given twice.
-
-        What was sent stays under the old id.
+    def answered(self, spool: UUID, answer: Answered, now: datetime) -> None:
+        """Keep what the hub said of messages that wait; of others, and of another spool's,
+        nothing changes.
         """
-        fresh = uuid4()
-        with self._writing():
-            waiting = self._db.execute(
-                "select spool, n from message where state = 'waiting' order by n"
-            ).fetchall()
-            self._db.executemany(
-                "update message set spool = ?, n = ?, tries = 0 where spool = ? and n = ?",
-                [(str(fresh), n, *old) for n, old in enumerate(waiting, start=1)],
+        received_at = at(answer.received_at) if answer.received_at else None
+
+        def note(db: sqlite3.Connection) -> None:
+            db.executemany(
+                "update message set state = ?, reason = ?, sent_at = ?, received_at = ?"
+                " where spool = ? and n = ? and state = 'waiting'"
+                " and spool = (select id from spool)",
+                [
+                    (v.state, v.reason, at(now), received_at, str(spool), v.n)
+                    for v in answer.verdicts
+                ],
             )
-            self._db.execute("update spool set id = ?, last = ?", (str(fresh), len(waiting)))
+            db.execute(
+                "update spool set began = null, received_at = coalesce(?, received_at),"
+                " around = coalesce(?, around) where id = ?",
+                (received_at, answer.around, str(spool)),
+            )
+
+        self._file.write(note, from_reserve=True)
+
+    def tried(self, spool: UUID, numbers: Iterable[int], now: datetime, *, blamed: bool) -> None:
+        """Messages that left and were not answered; they wait on.
+
+        `blamed`, as they may be why: behind those that were blamed less often.
+        """
+        left = [(blamed, at(now), str(spool), n) for n in numbers]
+        self._file.write(
+            lambda db: db.executemany(
+                "update message set tries = tries + ?, sent_at = ?"
+                " where spool = ? and n = ? and state = 'waiting'",
+                left,
+            ),
+            from_reserve=True,
+        )
+
+    def renew(self, why: Why) -> UUID:
+        """Go on under a new id, with what waits numbered from 1, and tell the hub of it."""
+        fresh = UUID(self._file.write(lambda db: renew(db, why), from_reserve=True))
+        with suppress(OSError):  # at the next start it is taken for a copy, and renewed again
+            self._file.read(lambda db: remember(db, self.path))
         return fresh
 
-    def forget(self, sent_before: datetime) -> int:
-        """Remove what the hub committed before an instant; how many. Nothing else ever goes."""
-        with self._writing():
-            return self._db.execute(
-                "delete from message where state = 'committed' and sent_at < ?", (_at(sent_before),)
-            ).rowcount
+    def forget(self, keep: timedelta) -> int:
+        """Remove what the hub committed so long ago, by its own clock; how many."""
+        said = self._one("select received_at from spool")
+        if not said:
+            return 0
+        before = at(datetime.fromisoformat(said) - keep)
+        forgotten = 0
+        while some := self._file.write(lambda db: _forget(db, before), from_reserve=True):
+            forgotten += some
+        self._file.shrink_if_large()
+        return forgotten
 
     # -- the scope's version ------------------------------------------------------------------
 
     def scope_etag(self) -> str | None:
-        return self._text("select coalesce(scope_etag, '') from spool") or None
+        return self._one("select scope_etag from spool") or None
 
     def keep_scope_etag(self, etag: str | None) -> None:
-        with self._writing():
-            self._db.execute("update spool set scope_etag = ?", (etag,))
+        self._file.write(
+            lambda db: db.execute("update spool set scope_etag = ?", (etag,)), from_reserve=True
+        )
+
+    def _one(self, query: str) -> Any:  # noqa: ANN401  (a column of any type)
+        return self._file.read(lambda db: db.execute(query).fetchone()[0])
 
 
-def _at(instant: datetime) -> str:
-    return instant.isoformat(timespec="milliseconds")
+def _commits(messages: _Commit) -> Iterator[_Commit]:
+    """In parts that are as large as the reserve allows."""
+    commit: _Commit = []
+    room = _MOST_BYTES_A_COMMIT
+    for message, body in messages:
+        if commit and room < len(body):
+            yield commit
+            commit, room = [], _MOST_BYTES_A_COMMIT
+        commit.append((message, body))
+        room -= len(body)
+    if commit:
+        yield commit
+
+
+def _insert(
+    db: sqlite3.Connection, commit: _Commit, now: datetime, since_boot: SinceBoot | None
+) -> list[int]:
+    numbers = []
+    [spool, last] = db.execute("select id, last from spool").fetchone()
+    for message, body in commit:
+        there = db.execute(
+            "select n from message where id = ? and body = ?", (str(message.id), body)
+        ).fetchone()
+        if there:
+            numbers.append(int(there[0]))
+            continue
+        last += 1
+        db.execute(
+            "insert into message (spool, n, type, id, body, stored_at, boot, boot_s)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(spool, last, message.routing_key, str(message.id), body, at(now)),
+                *(since_boot or (None, None)),
+            ),
+        )
+        numbers.append(last)
+    db.execute("update spool set last = ?", (last,))
+    return numbers
+
+
+def _forget_oldest(db: sqlite3.Connection) -> int:
+    return _forget(db, before="9999")
+
+
+def _forget(db: sqlite3.Connection, before: str) -> int:
+    """Some of what the hub committed before an instant. Nothing else ever goes."""
+    forgotten = db.execute(
+        "delete from message where rowid in (select rowid from message where state = 'committed'"
+        " and coalesce(received_at, sent_at) < ? order by coalesce(received_at, sent_at) limit ?)",
+        (before, _FORGOTTEN_AT_ONCE),
+    ).rowcount
+    if forgotten:
+        db.execute(
+            "delete from former where"
+            " not exists (select 1 from message m where (m.spool, m.n) = (former.spool, former.n))"
+            " and not exists (select 1 from message m where (m.spool, m.n) = (now_spool, now_n))"
+        )
+    return forgotten

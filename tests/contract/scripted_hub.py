@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ class ScriptedHub:
         self.script: list[Callable[[Request], bool]] = []
         self.committed: dict[str, bytes] = {}  # order and type -> body, as ingest keys them
         self.numbers: list[int] = []  # of every message that was committed, with repeats
+        self.envelopes: list[dict[str, Any]] = []  # of each batch; `messages` is their number
+        self.last: dict[str, int] = {}  # by spool
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.scope: tuple[str, bytes] | None = None
         self.ca_pem = b""
@@ -65,15 +68,20 @@ class Request(BaseHTTPRequestHandler):
 
     def commit(self) -> dict[str, Any]:
         raw = gzip.decompress(self.body)
+        batch = json.loads(raw)
+        self.hub.envelopes.append({**batch, "messages": len(batch["messages"])})
+        last = max([batch["last"], self.hub.last.get(batch["spool"], 0)])
+        self.hub.last[batch["spool"]] = last
         results = []
-        for message in json.loads(raw)["messages"]:
+        for message in batch["messages"]:
             body = json.dumps(message["body"], separators=(",", ":"), ensure_ascii=False).encode()
             assert b'"body":' + body in raw
             key = f"{message['type']} {message['body']['order']}"
             known = self.hub.committed.setdefault(key, body) is not body
             self.hub.numbers.append(message["n"])
             results.append({"n": message["n"], "status": "duplicate" if known else "accepted"})
-        return {"results": results, "last": max(self.hub.numbers, default=0)}
+        received_at = datetime.now(UTC).isoformat()
+        return {"results": results, "last": last, "received_at": received_at}
 
     def reply(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
         self.send_response_only(status)

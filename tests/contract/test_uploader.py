@@ -207,7 +207,7 @@ async def test_after_whatever_the_hub_did_each_message_is_there_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(send, "_SILENCE_S", 0.4)
-    monkeypatch.setattr("services.uploader.relay._FIRST_BACK_OFF_S", 0.05)
+    monkeypatch.setattr("services.uploader.back_off._FIRST_S", 0.05)
     hub.script = [lambda request: False, lambda request: False, misbehaviour]
     bus = LocalBus()
     async with uploading(settings, bus) as relay:

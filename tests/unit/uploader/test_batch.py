@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,13 +11,16 @@ from hypothesis import strategies as st
 
 from services.uploader.batch import (
     BYTES_AROUND,
+    BYTES_BEFORE,
     AnswerError,
     Answers,
     envelope,
     one_line,
     read_answers,
 )
-from services.uploader.spool import Verdict, Waiting
+from services.uploader.boot import SinceBoot
+from services.uploader.numbering import at
+from services.uploader.spool import Outgoing, Verdict, Waiting
 from tests.unit.uploader.messages import NOW
 
 _SPOOL = UUID(int=7)
@@ -42,10 +46,17 @@ _RESULT = st.fixed_dictionaries(
 )
 
 
+def made_of(*messages: Waiting, **changes: Any) -> bytes:
+    outgoing = Outgoing((1, 2), _SPOOL, 5, 6, None, messages)._replace(**changes)
+    now = SinceBoot("this boot", 1000.0)
+    return envelope(outgoing, sent_at=NOW, since_boot=now, status=b'{"waiting":3}')[0]
+
+
 def test_bodies_stand_in_the_envelope_byte_for_byte() -> None:
     bodies = [b'{"b": 1e400,  "a":"\\u00fc"}', '{"ü":"“”"}'.encode()]
-    batch = [Waiting(n, "meter.read.v1", body) for n, body in enumerate(bodies, start=5)]
-    made = envelope(_SPOOL, first_unsent=5, last=6, sent_at=NOW, messages=batch)
+    made = made_of(
+        *(Waiting(n, "meter.read.v1", body, "t") for n, body in enumerate(bodies, start=5))
+    )
     assert all(b'"body":' + body + b"}" in made for body in bodies)
     parsed = json.loads(made)
     assert parsed["spool"] == str(_SPOOL)
@@ -58,15 +69,39 @@ def test_bodies_stand_in_the_envelope_byte_for_byte() -> None:
 
 
 def test_what_stands_around_a_body_is_counted_with_room_to_spare() -> None:
-    longest = Waiting(2**63 - 1, "segments.listed.v1", b"{}")
-    many = envelope(_SPOOL, first_unsent=1, last=1, sent_at=NOW, messages=[longest] * 500)
-    assert len(many) < 500 * (BYTES_AROUND + len(longest.body))
+    longest = Waiting(2**63 - 1, "segments.listed.v1", b"{}", at(NOW), "this boot", -1e9)
+    carried = [[10**18, 10**18]] * 1000
+    began = {"before": str(_SPOOL), "why": "restored", "carried": carried}
+    many = made_of(*[longest] * 500, began=json.dumps(began))
+    assert json.loads(many)["messages"][0]["age_s"] > 1e9
+    assert len(many) + 4096 < 500 * (BYTES_AROUND + len(longest.body)) + BYTES_BEFORE
     assert len(gzip.compress(many)) < len(many)
 
 
 def test_an_empty_batch_is_an_envelope_too() -> None:
-    made = envelope(_SPOOL, first_unsent=4, last=3, sent_at=NOW, messages=[])
-    assert json.loads(made)["messages"] == []
+    made = json.loads(made_of(first_unsent=4, last=3))
+    assert (made["first_unsent"], made["last"], made["messages"]) == (4, 3, [])
+
+
+def test_a_message_says_when_it_was_stored_and_how_long_ago_by_a_clock_that_nobody_sets() -> None:
+    stored = ("b", b"{}", at(NOW))
+    made = json.loads(
+        made_of(
+            Waiting(1, *stored, "this boot", 400.0),
+            Waiting(2, *stored, "an earlier boot", 400.0),
+            Waiting(3, *stored, "this boot", 1000.5),
+            Waiting(4, *stored),
+        )
+    )
+    assert [each.get("age_s") for each in made["messages"]] == [600.0, None, None, None]
+    assert {each["stored_at"] for each in made["messages"]} == {"2026-11-02T08:00:00.000+00:00"}
+
+
+def test_what_stood_around_the_messages_is_kept_as_json_of_its_own() -> None:
+    outgoing = Outgoing(None, _SPOOL, 1, 0, '{"why":"lost"}', [])
+    _, around = envelope(outgoing, sent_at=NOW, since_boot=None, status=b"{}")
+    assert json.loads(around)["began"] == {"why": "lost"}
+    assert "messages" not in json.loads(around)
 
 
 def answers(*results: object, last: object = 3, sent: tuple[int, ...] = (1, 2, 3)) -> Answers:
@@ -85,7 +120,25 @@ def test_accepted_and_duplicate_are_committed_and_rejected_keeps_its_reason() ->
             Verdict(3, "rejected", "serial: too long"),
         ],
         3,
+        None,
+        False,
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("2026-11-02T08:00:00Z", NOW),
+        ("2026-11-02T09:00:00+01:00", NOW),
+        ("2026-11-02T08:00:00", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("soon", None),
+        (1793606400, None),
+    ],
+)
+def test_the_hub_s_clock_is_read_where_it_is_an_instant(said: object, read: object) -> None:
+    body = json.dumps({"results": [], "received_at": said, "renumber": "yes"}).encode()
+    assert read_answers(body, frozenset()) == ([], None, read, False)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +202,7 @@ def test_a_reason_cannot_carry_control_characters_or_a_lone_surrogate() -> None:
 @given(st.lists(_RESULT | _JSON, max_size=8), _JSON)
 def test_no_answer_marks_a_number_that_was_not_sent(results: list[object], last: object) -> None:
     body = json.dumps({"results": results, "last": last}).encode()
-    verdicts, said = read_answers(body, frozenset({1, 2, 3}))
+    verdicts, said, _, _ = read_answers(body, frozenset({1, 2, 3}))
     marked = [verdict.n for verdict in verdicts]
     assert set(marked) <= {1, 2, 3}
     assert len(set(marked)) == len(marked)
@@ -159,7 +212,7 @@ def test_no_answer_marks_a_number_that_was_not_sent(results: list[object], last:
 @given(_JSON)
 def test_an_answer_of_any_shape_is_read_or_refused(answer: object) -> None:
     try:
-        verdicts, _ = read_answers(json.dumps(answer).encode(), frozenset({1}))
+        verdicts = read_answers(json.dumps(answer).encode(), frozenset({1})).verdicts
     except AnswerError:
         return
     assert {verdict.n for verdict in verdicts} <= {1}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.uploader.boot import SinceBoot
 from services.uploader.keep import Intake, keep
 from services.uploader.spool import Spool
 from shared.bus.port import CannotStoreError, Delivery
@@ -17,9 +18,11 @@ from tests.unit.uploader.messages import NOW, meter_read
 class CountingSpool(Spool):
     commits = 0
 
-    def store(self, messages: Sequence[Message], now: datetime) -> list[int]:
+    def store(
+        self, messages: Sequence[Message], now: datetime, since_boot: SinceBoot | None = None
+    ) -> list[int]:
         self.commits += 1
-        return super().store(messages, now)
+        return super().store(messages, now, since_boot)
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def spool(tmp_path: Path) -> Iterator[CountingSpool]:
 
 async def kept(spool: Spool, *messages: Message, woken: list[int] | None = None) -> list[object]:
     wakes = [] if woken is None else woken
-    intake = Intake(spool, stored=lambda: wakes.append(1), now=lambda: NOW)
+    intake = Intake(spool, stored=lambda: wakes.append(1), now=lambda: NOW, since_boot=lambda: None)
     return await asyncio.gather(
         *(
             keep(each, Delivery(), intake=intake, withheld=frozenset({"mac"}), salt="s")
@@ -57,10 +60,10 @@ async def test_a_withheld_field_never_reaches_the_disk(spool: CountingSpool) -> 
 
 
 async def test_what_cannot_be_stored_is_told_to_each_that_waits(spool: CountingSpool) -> None:
-    [pages] = spool._db.execute("pragma page_count").fetchone()
-    spool._db.execute(f"pragma max_page_count = {pages}")
+    [pages] = spool._file._db.execute("pragma page_count").fetchone()
+    spool._file._db.execute(f"pragma max_page_count = {pages}")
     outcomes = await kept(spool, *map(meter_read, range(50)))
     assert all(isinstance(outcome, CannotStoreError) for outcome in outcomes)
-    spool._db.execute("pragma max_page_count = 100000")
+    spool._file._db.execute("pragma max_page_count = 100000")
     assert await kept(spool, *map(meter_read, range(50))) == [()] * 50
     assert spool.last() == 50

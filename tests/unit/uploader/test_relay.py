@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from services.uploader.failures import HubError, NotAnsweredError, NotReachedError
+from services.uploader.back_off import back_off_s, is_away
+from services.uploader.boot import SinceBoot
+from services.uploader.failures import HubError, NotAnsweredError, NotReachedError, RefusedError
 from services.uploader.relay import Relay
 from services.uploader.send import Answer, Hub
+from services.uploader.settings import SettingError
 from services.uploader.spool import Spool
 from shared.bus.port import BusDownError
 from shared.message import Message
@@ -66,15 +69,34 @@ class Site:
         self.hub = FakeHub()
         self.published: list[Message] = []
         self.bus_down = False
+        self.trouble: SettingError | None = None
+        self.now = NOW
         self.relay = Relay(
             self.spool,
-            self.hub,
+            self,
             publish=self.publish,
-            now=lambda: NOW,
+            now=lambda: self.now,
+            since_boot=lambda: SinceBoot("this boot", 1000.0),
+            status=lambda: b'{"waiting":0}',
             contact_s=900,
             gather_s=0,
             keep_days=30,
         )
+
+    async def to_hub(self) -> Hub:
+        if self.trouble:
+            raise self.trouble
+        return self.hub
+
+    def has_changed(self) -> bool:
+        return False
+
+    async def greet(self) -> None:
+        """What each process begins with, and no test below looks at."""
+        assert await self.relay.contact(due=False) is None
+        self.hub.batches.clear()
+        self.hub.envelopes.clear()
+        self.hub.came = asyncio.Queue()
 
     async def publish(self, message: Message) -> None:
         if self.bus_down:
@@ -91,10 +113,16 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def new_site(tmp_path: Path) -> Iterator[Site]:
     made = Site(tmp_path / "spool.sqlite")
     yield made
     made.spool.close()
+
+
+@pytest.fixture
+async def site(new_site: Site) -> Site:
+    await new_site.greet()
+    return new_site
 
 
 def refuse(status: int, **headers: str) -> Reply:
@@ -222,6 +250,11 @@ async def test_a_hub_that_knows_higher_numbers_means_a_restored_spool(site: Site
     assert site.spool.id() != old
     assert [each["spool"] for each in site.hub.envelopes] == [str(old), str(site.spool.id())]
     assert site.hub.batches == [[1, 2], [1]]
+    assert site.hub.envelopes[1]["began"] == {
+        "before": str(old),
+        "why": "restored",
+        "carried": [[2, 2]],
+    }
     assert site.spool.count_waiting() == 0
 
 
@@ -280,17 +313,34 @@ async def test_the_scope_comes_back_also_while_a_message_cannot_be_taken(site: S
     assert len(site.published) == 1
 
 
-def back_off(site: Site, failures: int, trouble: Exception) -> float:
-    site.relay._failures = failures
-    return site.relay._back_off_s(trouble)
-
-
-async def test_the_back_off_grows_from_a_second_to_a_quarter_of_an_hour(site: Site) -> None:
+def test_the_back_off_grows_from_a_second_to_a_quarter_of_an_hour() -> None:
     down = NotReachedError("tcp", "refused", "wait")
-    assert 1 <= back_off(site, 0, down) <= 2
-    assert 8 <= back_off(site, 3, down) <= 16
-    assert 450 <= back_off(site, 50, down) <= 900
-    assert len({back_off(site, 50, down) for _ in range(5)}) > 1
+    assert 1 <= back_off_s(down, 1, looking=False) <= 2
+    assert 8 <= back_off_s(down, 4, looking=False) <= 16
+    assert 450 <= back_off_s(down, 50, looking=False) <= 900
+    assert len({back_off_s(down, 50, looking=False) for _ in range(5)}) > 1
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        NotReachedError("tcp", "refused", "wait"),
+        NotAnsweredError("stalled", "wait"),
+        RefusedError(502, "a gateway's error", "wait", None),
+    ],
+)
+def test_while_something_waits_a_hub_that_is_away_is_looked_for_every_half_minute(
+    trouble: HubError,
+) -> None:
+    assert is_away(trouble, greeting=True)
+    assert 15 <= back_off_s(trouble, 50, looking=True) <= 30
+
+
+def test_a_hub_that_fails_over_what_was_sent_is_not_away() -> None:
+    """To try that again costs a whole batch."""
+    assert not is_away(NotAnsweredError("stalled", "wait"), greeting=False)
+    assert not is_away(RefusedError(500, "an error", "wait", None), greeting=False)
+    assert not is_away(RefusedError(404, "no hub", "check the URL", None), greeting=True)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +363,7 @@ async def test_how_long_to_wait_is_the_hub_s_to_say_within_bounds(
     site.hub.script = [refuse(status, **headers)]
     trouble = await site.relay.contact(due=False)
     assert trouble
-    assert least <= back_off(site, 0, trouble) <= most
+    assert least <= back_off_s(trouble, 1, looking=True) <= most
 
 
 async def test_what_is_stored_is_sent_soon_and_then_all_is_quiet(site: Site) -> None:

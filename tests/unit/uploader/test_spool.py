@@ -8,13 +8,14 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from services.uploader.spool import Spool, SpoolError, Verdict
+from services.uploader.numbering import SpoolError
+from services.uploader.spool import Answered, Spool, Verdict, Waiting
 from shared.bus.port import CannotStoreError
 from tests.unit.uploader.messages import NOW, meter_read, read_failed
 
@@ -26,14 +27,26 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
     opened.close()
 
 
-def numbers(spool: Spool) -> list[int]:
-    return [message.n for message in spool.waiting(500, 10**9)]
+def waiting(spool: Spool, limit: int = 500, max_bytes: int = 10**9) -> Sequence[Waiting]:
+    return spool.outgoing(limit, max_bytes).messages
+
+
+def numbers(spool: Spool, limit: int = 500, max_bytes: int = 10**9) -> list[int]:
+    return [message.n for message in waiting(spool, limit, max_bytes)]
+
+
+def answer(spool: Spool, *verdicts: Verdict, received_at: datetime = NOW) -> None:
+    spool.answered(spool.id(), Answered(verdicts, received_at), NOW)
+
+
+def first_unsent(spool: Spool) -> int:
+    return spool.outgoing(1, 1).first_unsent
 
 
 def test_messages_are_numbered_from_one_without_holes(spool: Spool) -> None:
     assert spool.store([meter_read(1), read_failed(2)], NOW) == [1, 2]
     assert spool.store([meter_read(3)], NOW) == [3]
-    assert (spool.first_unsent(), spool.last(), spool.count_waiting()) == (1, 3, 3)
+    assert (first_unsent(spool), spool.last(), spool.count_waiting()) == (1, 3, 3)
 
 
 def test_a_message_that_comes_again_keeps_its_number(spool: Spool) -> None:
@@ -49,7 +62,7 @@ def test_the_same_id_with_another_body_is_a_message_of_its_own(spool: Spool) -> 
 
 def test_a_body_comes_out_byte_for_byte(spool: Spool) -> None:
     spool.store([meter_read(7)], NOW)
-    [message] = spool.waiting(1, 1)
+    [message] = waiting(spool, 1, 1)
     assert message.body == meter_read(7).to_json()
     assert message.type == "meter.read.v1"
 
@@ -64,22 +77,22 @@ def test_the_spool_and_its_folder_are_its_owner_s_alone(spool: Spool) -> None:
 def test_what_waits_is_given_by_count_and_by_bytes_but_never_nothing(spool: Spool) -> None:
     spool.store([meter_read(each) for each in range(5)], NOW)
     one = len(meter_read(0).to_json())
-    assert [message.n for message in spool.waiting(2, 10**9)] == [1, 2]
-    assert [message.n for message in spool.waiting(500, 3 * one)] == [1, 2, 3]
-    assert [message.n for message in spool.waiting(500, 1)] == [1]
+    assert numbers(spool, 2, 10**9) == [1, 2]
+    assert numbers(spool, 500, 3 * one) == [1, 2, 3]
+    assert numbers(spool, 500, 1) == [1]
 
 
 def test_what_the_hub_answered_waits_no_more(spool: Spool) -> None:
     spool.store([meter_read(each) for each in range(3)], NOW)
-    spool.answered([Verdict(1, "committed", None), Verdict(3, "rejected", "no such site")], NOW)
+    answer(spool, Verdict(1, "committed", None), Verdict(3, "rejected", "no such site"))
     assert numbers(spool) == [2]
-    assert spool.first_unsent() == 2
+    assert first_unsent(spool) == 2
 
 
 def test_a_second_verdict_and_one_of_a_number_not_given_change_nothing(spool: Spool) -> None:
     spool.store([meter_read(1)], NOW)
-    spool.answered([Verdict(1, "committed", None)], NOW)
-    spool.answered([Verdict(1, "rejected", "late"), Verdict(99, "committed", None)], NOW)
+    answer(spool, Verdict(1, "committed", None))
+    answer(spool, Verdict(1, "rejected", "late"), Verdict(99, "committed", None))
     [row] = sqlite3.connect(spool.path).execute("select n, state, reason from message").fetchall()
     assert row == (1, "committed", None)
 
@@ -87,19 +100,20 @@ def test_a_second_verdict_and_one_of_a_number_not_given_change_nothing(spool: Sp
 def test_what_was_tried_less_often_goes_first_and_alone(spool: Spool) -> None:
     """One message that makes the hub fail must not hold up those that come after it."""
     spool.store([meter_read(each) for each in range(3)], NOW)
-    spool.tried([1, 2], NOW)
+    spool.tried(spool.id(), [1, 2], NOW, blamed=True)
     assert numbers(spool) == [3]
-    spool.answered([Verdict(3, "committed", None)], NOW)
+    answer(spool, Verdict(3, "committed", None))
     assert numbers(spool) == [1, 2]
-    spool.tried([1], NOW)
+    spool.tried(spool.id(), [1], NOW, blamed=True)
     assert numbers(spool) == [2]
 
 
 def test_what_was_sent_is_forgotten_after_its_days_and_nothing_else_ever(spool: Spool) -> None:
     spool.store([meter_read(each) for each in range(3)], NOW)
-    spool.answered([Verdict(1, "committed", None), Verdict(2, "rejected", "why")], NOW)
-    assert spool.forget(NOW) == 0
-    assert spool.forget(NOW + timedelta(days=30)) == 1
+    answer(spool, Verdict(1, "committed", None), Verdict(2, "rejected", "why"))
+    assert spool.forget(timedelta(days=30)) == 0
+    answer(spool, received_at=NOW + timedelta(days=31))
+    assert spool.forget(timedelta(days=30)) == 1
     left = sqlite3.connect(spool.path).execute("select n, state from message order by n")
     assert left.fetchall() == [(2, "rejected"), (3, "waiting")]
     assert spool.store([meter_read(9)], NOW) == [4]
@@ -109,14 +123,14 @@ def test_a_restored_spool_goes_on_under_a_new_id_with_what_waits_numbered_anew(
     spool: Spool,
 ) -> None:
     spool.store([meter_read(each) for each in range(4)], NOW)
-    spool.answered([Verdict(1, "committed", None), Verdict(3, "committed", None)], NOW)
+    answer(spool, Verdict(1, "committed", None), Verdict(3, "committed", None))
     old = spool.id()
-    waiting = [message.body for message in spool.waiting(500, 10**9)]
+    bodies = [message.body for message in waiting(spool)]
 
-    assert spool.renew() != old
+    assert spool.renew("restored") != old
 
-    assert [message.body for message in spool.waiting(500, 10**9)] == waiting
-    assert (numbers(spool), spool.first_unsent(), spool.last()) == ([1, 2], 1, 2)
+    assert [message.body for message in waiting(spool)] == bodies
+    assert (numbers(spool), first_unsent(spool), spool.last()) == ([1, 2], 1, 2)
     assert spool.store([meter_read(8)], NOW) == [3]
     kept = sqlite3.connect(spool.path).execute("select n from message where spool = ?", [str(old)])
     assert sorted(n for (n,) in kept) == [1, 3]
@@ -146,13 +160,13 @@ def test_a_spool_of_a_newer_version_is_left_alone(spool: Spool) -> None:
 
 
 def test_a_full_disk_refuses_the_message_and_takes_it_once_there_is_room(spool: Spool) -> None:
-    [pages] = spool._db.execute("pragma page_count").fetchone()
-    spool._db.execute(f"pragma max_page_count = {pages + 5}")
+    [pages] = spool._file._db.execute("pragma page_count").fetchone()
+    spool._file._db.execute(f"pragma max_page_count = {pages + 5}")
     batch = [meter_read(each) for each in range(100)]
     with pytest.raises(CannotStoreError, match="full"):
         spool.store(batch, NOW)
     assert (spool.last(), spool.count_waiting()) == (0, 0)
-    spool._db.execute("pragma max_page_count = 100000")
+    spool._file._db.execute("pragma max_page_count = 100000")
     assert spool.store(batch, NOW) == list(range(1, 101))
 
 
