@@ -8,6 +8,7 @@ from datetime import datetime
 
 from services.ingest.check import Checked, printable
 from services.ingest.clock import Clocks, billed_at
+from services.ingest.courses import note_courses
 from services.ingest.devices import note_devices
 from services.ingest.envelope import Batch
 from services.ingest.ledger import Ledger
@@ -85,6 +86,7 @@ async def _append_all(
     await copy_rows(connection, "message", _MESSAGE_COLUMNS, messages)
     await copy_rows(connection, "outcome", _OUTCOME_COLUMNS, outcomes)
     await store_typed(connection, typed_rows(site.id, stored))
+    await note_courses(connection, site.id, stored)
     reads = [
         (each.message, billed_at(each.message.taken_at, each.offset_s))
         for each in stored

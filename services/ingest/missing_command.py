@@ -1,4 +1,4 @@
-"""`pagetally admin gaps|spools`: what of the sites' messages the hub has not, and why."""
+"""`pagetally admin gaps|spools|rounds`: what of the sites' messages the hub has not, and why."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from datetime import datetime
 
 from services.ingest.gaps import gaps
 from services.ingest.sites import Site, site_named, sites
+from shared.clock import utc_now
 from shared.store.postgres import Store
+from shared.store.rounds import open_names, round_courses
 from shared.store.spools import spools
 
+_ROUNDS = 100
+_NAMES = 5_000
 Arguments = argparse.Namespace
 
 
@@ -20,10 +24,15 @@ def add_arguments(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for verb, do, about in (
         ("gaps", _gaps, "numbers that a site's spools gave and the hub never had"),
         ("spools", _spools, "the spools of a site: which followed which, and why"),
+        ("rounds", _rounds, "how far the last rounds are"),
     ):
         chore = nouns.add_parser(verb, help=about)
         chore.add_argument("site", nargs="?", metavar="SITE", help="one site; default: all")
         chore.add_argument("--json", action="store_true", help="one JSON object a line")
+        if verb == "rounds":
+            chore.add_argument(
+                "--open", action="store_true", help="what overdue rounds lack, by name"
+            )
         chore.set_defaults(do=do)
 
 
@@ -68,3 +77,29 @@ async def _spools(store: Store, args: Arguments) -> None:
             "notes": list(one.notes) if args.json else "; ".join(one.notes),
         }
         tell(row, as_json=args.json)
+
+
+async def _rounds(store: Store, args: Arguments) -> None:
+    chosen, now = [site.id for site in await chosen_sites(store, args.site)], utc_now()
+    async with store.transaction() as connection:
+        for one in await round_courses(connection, chosen, now, _ROUNDS, overdue=args.open):
+            row = {
+                "site": one.site,
+                "round": one.id,
+                "kind": one.kind,
+                "first_at": one.first_at,
+                "state": one.state(now),
+            }
+            if args.json:
+                row |= {"orders": one.named, "read": one.read, "failed": one.failed}
+            else:
+                row["counts"] = f"{one.named} orders, {one.read} read, {one.failed} failed"
+            if not args.open:
+                tell(row, as_json=args.json)
+                continue
+            names = await open_names(connection, one, _NAMES)
+            if args.json:
+                row["open"] = [{"target": target, "why": why} for target, why in names]
+            tell(row, as_json=args.json)
+            for target, why in [] if args.json else names:
+                tell({"": None, "target": target, "why": why}, as_json=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.ingest.clock import billed_at
 from services.ingest.corrections import put_again
+from services.ingest.courses import note_courses
 from services.ingest.devices import note_devices
 from services.ingest.ledger import lock_ledger
 from services.ingest.rows import COLUMNS, Stored, StoredMessage, TypedRows, typed_rows
@@ -26,6 +27,7 @@ _FORGET = (
     "delete from round_name where site_id = %s",
     "delete from round_event where site_id = %s",
     "delete from round where site_id = %s",
+    "delete from round_course where site_id = %s",
 )
 
 
@@ -61,11 +63,11 @@ async def rebuild(store: Store, site: Site) -> int:
             while stored := await cursor.fetchmany(_BATCH):
                 count += len(stored)
                 messages = [(_message(row["type"], row["body"]), row) for row in stored]
-                rows = typed_rows(
-                    site.id,
-                    (Stored(it, row["received_at"], row["clock_offset_s"]) for it, row in messages),
-                )
-                await store_typed(connection, rows)
+                anew = [
+                    Stored(it, row["received_at"], row["clock_offset_s"]) for it, row in messages
+                ]
+                await store_typed(connection, typed_rows(site.id, anew))
+                await note_courses(connection, site.id, anew)
                 unplaced = [
                     (it, billed_at(it.taken_at, row["clock_offset_s"]))
                     for it, row in messages

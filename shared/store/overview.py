@@ -176,9 +176,10 @@ async def missing_names(
         named[title] = await shown_rows(
             connection,
             """
-            select n.target, o.reason as note, count(*) over () as all_rows
+            select n.target, coalesce(o.reason, a.reason) as note, count(*) over () as all_rows
             from round_name n
             left join order_outcome o on o.site_id = n.site_id and o.order_id = n.order_id
+            left join order_aside a on a.site_id = n.site_id and a.order_id = n.order_id
             where n.site_id = %(site)s and n.round_id = %(round)s and n.kind = 'order'
                 and o.outcome is not distinct from %(outcome)s
             order by n.part, n.position limit %(limit)s

@@ -1,0 +1,81 @@
+"""How far each round is: noted as its messages come, in whatever order. The table round_course."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.ingest.clock import billed_at
+from services.ingest.rows import Stored, instant_of
+from shared.messages import MeterRead, ReadFailed, RoundFinished
+from shared.store.postgres import Connection
+
+_NOTE = """
+    insert into round_course as known (site_id, id, first_at, parts, parts_came, named, came)
+    select %s, * from unnest(%s::uuid[], %s::timestamptz[], %s::integer[], %s::bigint[],
+        %s::bigint[], %s::bigint[])
+    on conflict (site_id, id) do update set
+        first_at = least(known.first_at, excluded.first_at),
+        parts = greatest(known.parts, excluded.parts),
+        parts_came = known.parts_came + excluded.parts_came,
+        named = known.named + excluded.named,
+        came = known.came + excluded.came
+    returning id, not closed and parts_came >= parts and came >= named as is_all_there
+"""
+_CLOSE = """
+    update round_course c set closed = true
+    where site_id = %s and id = any(%s) and not exists (
+        select from round_name n
+        where n.site_id = c.site_id and n.round_id = c.id and n.kind = 'order' and not exists (
+            select from order_outcome o where o.site_id = n.site_id and o.order_id = n.order_id
+        )
+    )
+"""
+
+
+@dataclass
+class _Course:
+    """What messages add to what is known of a round."""
+
+    first_at: datetime
+    parts: int | None = None
+    parts_came: int = 0
+    named: int = 0
+    came: int = 0
+
+
+async def note_courses(connection: Connection, site_id: int, stored: Iterable[Stored]) -> None:
+    """Note messages that are stored now for the first time, with their typed rows."""
+    courses = _courses(stored)
+    if not courses:
+        return
+    columns = zip(*((id_, *vars(course).values()) for id_, course in courses.items()), strict=True)
+    cursor = await connection.execute(_NOTE, (site_id, *(list(column) for column in columns)))
+    there = [row["id"] for row in await cursor.fetchall() if row["is_all_there"]]
+    if there:
+        await connection.execute(_CLOSE, (site_id, there))
+
+
+def _courses(stored: Iterable[Stored]) -> dict[UUID, _Course]:
+    courses: dict[UUID, _Course] = {}
+    for message, _, offset_s in stored:
+        match message:
+            case MeterRead() | ReadFailed():
+                _course(courses, message.round, instant_of(message), offset_s).came += 1
+            case RoundFinished():
+                course = _course(courses, message.round, message.started_at, offset_s)
+                course.parts = max(course.parts or 0, message.parts)
+                course.parts_came += message.part <= message.parts
+                course.named += len(message.orders)
+    return courses
+
+
+def _course(
+    courses: dict[UUID, _Course], round_id: UUID, instant: datetime, offset_s: float
+) -> _Course:
+    at = billed_at(instant, offset_s)
+    course = courses.setdefault(round_id, _Course(at))
+    course.first_at = min(course.first_at, at)
+    return course
