@@ -16,9 +16,8 @@ from statistics import median
 import pika
 
 from bench.messages import orders, reads
-from shared.bus.port import POLLER_FOUND, UPLOADER_EVENTS
+from shared.bus.port import EXCHANGE, POLLER_FOUND, UPLOADER_EVENTS
 from shared.bus.rabbit import RabbitBus
-from shared.bus.topology import EXCHANGE
 from shared.message import Message
 from tests.peers.rabbit import PrivateRabbit
 

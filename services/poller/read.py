@@ -109,6 +109,8 @@ async def dead(
 ) -> Sequence[Message]:
     """An order that the bus gave up on: its handler raised, or it was delivered too often."""
     reason = "the poller could not finish this order; its log says why"
+    if delivery.died_of:
+        reason += f" ({delivery.died_of})"
     return [_failed(found, agent, now(), "set_aside", reason, (), Traffic())]
 
 

@@ -32,10 +32,15 @@ from shared.bus.frames import Frames
 
 HEARTBEAT_S = 20
 _ABORT_S = 1.0
+_REFUSED = 403  # AMQP 0-9-1, access-refused
 
 
 class LostError(Exception):
     """The connection broke or never came up; the text says why, in words."""
+
+
+class RefusedError(LostError):
+    """This user may not do that (403)."""
 
 
 def parameters_of(url: str, name: str) -> URLParameters:
@@ -133,9 +138,12 @@ class Link:
     def fail(self, reason: str) -> None:
         settle(self.lost, reason)
 
-    async def channel(self) -> Channel:
-        """Raises: LostError"""
-        channel = Channel(self)
+    async def channel(self, *, apart: bool = False) -> Channel:
+        """One that is `apart` may break without its link.
+
+        Raises: LostError
+        """
+        channel = Channel(self, apart=apart)
         opened: asyncio.Future[None] = channel.expect()
         try:
             raw = self._connection.channel(on_open_callback=lambda _: settle(opened))
@@ -160,8 +168,9 @@ class Link:
 class Channel:
     """A channel; when it is lost, what waits on it fails with LostError, and so does its link."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, *, apart: bool) -> None:
         self._link = link
+        self._apart = apart
         self._waiting: set[asyncio.Future[Any]] = set()
         self.raw: Any = None
 
@@ -200,8 +209,14 @@ class Channel:
             raise LostError(in_words(error)) from error
         return await answered
 
+    def close(self) -> None:
+        if self.raw.is_open:
+            self.raw.close()
+
     def _closed(self, _: object, error: BaseException) -> None:
         reason = in_words(error)
+        refused = isinstance(error, ChannelClosed) and error.reply_code == _REFUSED
         for future in list(self._waiting):
-            settle(future, LostError(reason))
-        self._link.fail(reason)
+            settle(future, RefusedError(reason) if refused else LostError(reason))
+        if not self._apart:
+            self._link.fail(reason)

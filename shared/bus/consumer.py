@@ -11,6 +11,7 @@ from pika.exceptions import AMQPError
 from prometheus_client import Counter
 
 from shared.bus.amqp import Channel, Link, LostError
+from shared.bus.deaths import died_of
 from shared.bus.frames import Post
 from shared.bus.port import ASIDE, BusDownError, CannotStoreError, Delivery, Handler, Queue
 from shared.bus.publisher import Publisher, post_of
@@ -18,9 +19,7 @@ from shared.decode import MessageError, decode
 from shared.log import log
 from shared.message import Message
 
-ENDED = "x-pagetally-ended"  # how often a suspect was not finished before it came to its queue
 _CANCEL_S = 1.0
-_BREATH_S = 0.05
 _LOOK_S = 0.1
 
 SET_ASIDE = Counter(
@@ -36,8 +35,7 @@ class _Arrival:
     tag: int
     key: str
     body: bytes
-    times: int
-    is_suspect: bool
+    delivery: Delivery
 
     def acknowledge(self) -> None:
         if self.channel.is_open:
@@ -122,15 +120,15 @@ class Consumer:
             return
 
         def delivered(_: object, method: Any, properties: Any, body: bytes) -> None:  # noqa: ANN401
-            kind = properties.type or method.routing_key
             headers = properties.headers or {}
+            times = _times(headers) + self.queue.ended_before
+            key = method.routing_key  # the broker checks who may use it, unlike a type
             arrival = _Arrival(
                 channel=channel,
                 tag=method.delivery_tag,
-                key=kind if isinstance(kind, str) else repr(kind),
+                key=key if isinstance(key, str) else repr(key)[:200],
                 body=body,
-                times=_times(headers),
-                is_suspect=ENDED in headers,
+                delivery=Delivery(times, died_of(headers)),
             )
             task = asyncio.get_running_loop().create_task(self._take(arrival))
             self._in_hand.add(task)
@@ -164,23 +162,20 @@ class Consumer:
         except MessageError as error:
             await self._set_aside(arrival, str(error))
             return
-        suspects = self.queue.suspects
-        if suspects is not None and arrival.times >= self.queue.suspect_after:
-            await self._move(arrival, message, suspects)
+        after, dead_letters = self.queue.suspect_after, self.queue.dead_letters
+        if after is not None and arrival.delivery.times >= after:
+            log.warning("suspect set apart", queue=self.queue.name, id=str(message.id))
+            arrival.refuse(requeue=False)
             return
-        if arrival.is_suspect:
-            # it may end this process: first what was acknowledged before it goes out, or the
-            # queue that it came from would deliver it, and hand it over here, once more
-            await asyncio.sleep(_BREATH_S)
         try:
-            results = await self._handler(message, Delivery(arrival.times))
+            results = await self._handler(message, arrival.delivery)
             posts = [post_of(result) for result in results]
         except CannotStoreError as error:
             self._pause(str(error))
             arrival.refuse(requeue=True)
         except Exception as error:  # noqa: BLE001  (one message must not stop the queue)
             log.exception("handler failed", queue=self.queue.name, id=str(message.id))
-            if self.queue.dead_letters is None:
+            if dead_letters is None:
                 await self._set_aside(arrival, f"its handler failed: {error!r}")
             else:
                 arrival.refuse(requeue=False)
@@ -198,19 +193,13 @@ class Consumer:
 
     async def _set_aside(self, arrival: _Arrival, reason: str) -> None:
         SET_ASIDE.labels(self.queue.name).inc()
-        log.error("message set aside", queue=self.queue.name, reason=reason[:300], kept_in=ASIDE)
+        log.error(
+            "message set aside", queue=self.queue.name, reason=reason[:300], kept_in=ASIDE.name
+        )
         headers: dict[str, str | int] = {"reason": reason[:300], "queue": self.queue.name}
-        post = Post("", ASIDE, arrival.key[:200], arrival.body, headers=headers)
+        post = Post(ASIDE.exchange, arrival.key, arrival.key, arrival.body, headers=headers)
         await self._send(arrival, post)
         arrival.acknowledge()
-
-    async def _move(self, arrival: _Arrival, message: Message, suspects: Queue) -> None:
-        # more than suspect_after says nothing about this one: its neighbours raised it too
-        headers: dict[str, str | int] = {ENDED: self.queue.suspect_after}
-        post = Post("", suspects.name, arrival.key, arrival.body, message.id, headers)
-        await self._send(arrival, post)
-        arrival.acknowledge()
-        log.warning("suspect set apart", queue=suspects.name, id=str(message.id))
 
     async def _send(self, arrival: _Arrival, post: Post) -> None:
         """Until it is safe, or the delivery is no longer ours. Raises: BusDownError"""
@@ -242,7 +231,6 @@ class Consumer:
 
 
 def _times(headers: Mapping[str, object]) -> int:
-    """How often it was delivered and not finished, here and before it was set apart."""
-    counted = [headers.get("x-delivery-count"), headers.get(ENDED)]
+    count = headers.get("x-delivery-count")
     # pika has an int of its own for some of AMQP's types
-    return sum(int(count) for count in counted if isinstance(count, int) and count > 0)
+    return max(0, int(count)) if isinstance(count, int) else 0

@@ -7,7 +7,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 
-from shared.bus.port import BusDownError, CannotStoreError, Delivery, Handler, Queue
+from shared.bus.port import EXCHANGE, BusDownError, CannotStoreError, Delivery, Handler, Queue
 from shared.bus.wire import through_json
 from shared.log import log
 from shared.message import Message
@@ -36,7 +36,7 @@ class LocalBus:
 
     def on(self, queue: Queue, handler: Handler, *, prefetch: int) -> None:
         self._readers[queue.name] = _Reader(queue, handler, asyncio.Semaphore(prefetch))
-        for kind in queue.carries:
+        for kind in _published(queue):
             self._has_reader[kind.routing_key].set()
 
     async def start(self) -> None:
@@ -70,13 +70,21 @@ class LocalBus:
                 has_reader = self._has_reader[message.routing_key]
                 async with asyncio.timeout(self._publish_timeout_s):
                     await has_reader.wait()
-        readers = [r for r in self._readers.values() if type(message) in r.queue.carries]
+        readers = [r for r in self._readers.values() if type(message) in _published(r.queue)]
         if not readers:
             raise BusDownError(f"{message.routing_key}: nothing reads it")
         for reader in readers:
             await self._hand_over(reader, message, in_hand=in_hand)
 
-    async def _hand_over(self, reader: _Reader, message: Message, *, in_hand: bool) -> None:
+    def _dead(self, queue: Queue) -> _Reader | None:
+        """Who reads its dead letters, or theirs."""
+        if queue.dead_letters is None:
+            return None
+        return self._readers.get(queue.dead_letters.name) or self._dead(queue.dead_letters)
+
+    async def _hand_over(
+        self, reader: _Reader, message: Message, *, in_hand: bool, died_of: str = ""
+    ) -> None:
         queue = reader.queue
         reader.newest = mine = reader.newest + 1
         async with reader.slots:
@@ -85,16 +93,21 @@ class LocalBus:
             if self._stopped and not in_hand:
                 raise BusDownError(f"{queue.name}: the bus has stopped")
             try:
-                returned = await reader.handler(message, Delivery())
+                returned = await reader.handler(message, Delivery(died_of=died_of))
                 results = [through_json(result) for result in returned]
             except CannotStoreError as error:
                 raise BusDownError(f"{queue.name}: cannot store: {error}") from error
             except Exception as error:
                 log.exception("handler failed", queue=queue.name, id=str(message.id))
-                dead = self._readers.get(queue.dead_letters.name) if queue.dead_letters else None
+                dead = self._dead(queue)
                 if dead is None:
                     raise BusDownError(f"{queue.name}: its handler failed: {error!r}") from error
-                await self._hand_over(dead, message, in_hand=True)
+                died = "; ".join(filter(None, [died_of, f"{queue.name}: given up by its reader"]))
+                await self._hand_over(dead, message, in_hand=True, died_of=died)
                 return
             for result in results:
                 await self._deliver(result, in_hand=True)
+
+
+def _published(queue: Queue) -> tuple[type[Message], ...]:
+    return queue.carries if queue.exchange == EXCHANGE else ()

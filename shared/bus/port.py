@@ -20,51 +20,86 @@ class BusDownError(Exception):
     """The broker could not take the message in time; it may or may not be stored."""
 
 
+EXCHANGE = "pagetally"  # what services publish, by routing key
+DEAD_EXCHANGE = "pagetally.dead"
+ALONE_EXCHANGE = "pagetally.alone"
+ASIDE_EXCHANGE = "pagetally.aside"
+FED_BY_QUEUES = (DEAD_EXCHANGE, ALONE_EXCHANGE)  # nobody publishes to these
+
+
 @dataclass(frozen=True)
 class Queue:
     """A durable queue. Its name carries a version: changed arguments need a new name."""
 
     name: str
-    carries: tuple[type[Message], ...]  # messages bound by routing key; empty: fed by name only
+    carries: tuple[type[Message], ...]  # bound by their routing keys; empty: whatever comes
     delivery_limit: int
-    dead_letters: Queue | None = None
-    suspects: Queue | None = (
-        None  # where a message goes that was not finished `suspect_after` times
-    )
-    suspect_after: int = 2
+    exchange: str = EXCHANGE
+    dead_letters: Queue | None = None  # where the broker moves what is refused or past the limit
+    suspect_after: int | None = None  # so often not finished: to the dead letters, without a look
+    ended_before: int = 0  # how often what arrives was not finished elsewhere
     newest_only: bool = False
+    at_most: tuple[int, int] | None = None  # messages, bytes; what would go beyond is refused
 
     def __post_init__(self) -> None:
         if self.newest_only and self.dead_letters is not None:
             raise ValueError(f"{self.name}: what a newer one replaces would be a dead letter")
+        if self.suspect_after is not None and self.dead_letters is None:
+            raise ValueError(f"{self.name}: its suspects would be lost")
 
 
-POLLER_DEAD = Queue("poller.dead.1", carries=(), delivery_limit=1_000_000)
-POLLER_ALONE = Queue("poller.alone.1", carries=(), delivery_limit=20, dead_letters=POLLER_DEAD)
-POLLER_FOUND = Queue(
-    "poller.found.1",
+_NO_LIMIT = 1_000_000  # the broker knows none; without a word it drops after few deliveries
+_EVENTS = (MeterRead, ReadFailed, RoundFinished, SegmentsListed)
+
+POLLER_DEAD = Queue(
+    "poller.dead.2", carries=(DeviceFound,), delivery_limit=_NO_LIMIT, exchange=DEAD_EXCHANGE
+)
+POLLER_ALONE = Queue(
+    "poller.alone.2",
     carries=(DeviceFound,),
     delivery_limit=20,
+    exchange=ALONE_EXCHANGE,
     dead_letters=POLLER_DEAD,
-    suspects=POLLER_ALONE,
+    ended_before=2,
 )
-UPLOADER_DEAD = Queue("uploader.dead.1", carries=(), delivery_limit=1_000_000)
+POLLER_FOUND = Queue(
+    "poller.found.2",
+    carries=(DeviceFound,),
+    delivery_limit=20,
+    dead_letters=POLLER_ALONE,
+    suspect_after=2,
+)
+UPLOADER_DEAD = Queue(
+    "uploader.dead.2", carries=_EVENTS, delivery_limit=_NO_LIMIT, exchange=DEAD_EXCHANGE
+)
 UPLOADER_EVENTS = Queue(
-    "uploader.events.1",
-    carries=(MeterRead, ReadFailed, RoundFinished, SegmentsListed),
-    delivery_limit=1_000_000,
-    dead_letters=UPLOADER_DEAD,
+    "uploader.events.2", carries=_EVENTS, delivery_limit=_NO_LIMIT, dead_letters=UPLOADER_DEAD
 )
 DISCOVERY_SCOPE = Queue(
-    "discovery.scope.1", carries=(Scope,), delivery_limit=1_000_000, newest_only=True
+    "discovery.scope.1", carries=(Scope,), delivery_limit=_NO_LIMIT, newest_only=True
 )
-ASIDE = "pagetally.aside.1"  # bodies that are no message, with the reason as a header
+ASIDE = Queue(  # bodies that are no message, with the reason as a header
+    "pagetally.aside.2",
+    carries=(),
+    delivery_limit=_NO_LIMIT,
+    exchange=ASIDE_EXCHANGE,
+    at_most=(10_000, 268_435_456),
+)
+FORMER = (  # queues of earlier versions, which nothing reads any more
+    "poller.found.1",
+    "poller.alone.1",
+    "poller.dead.1",
+    "uploader.events.1",
+    "uploader.dead.1",
+    "pagetally.aside.1",
+)
 
 
 class Delivery(NamedTuple):
-    """What the bus knows of a delivery: how often it was made before and not finished."""
+    """What the bus knows of a delivery."""
 
-    times: int = 0
+    times: int = 0  # how often it was made before and not finished
+    died_of: str = ""  # why it is a dead letter, in words
 
 
 Handler = Callable[[Message, Delivery], Awaitable[Sequence[Message]]]
@@ -74,8 +109,9 @@ class Bus(Protocol):
     def on(self, queue: Queue, handler: Handler, *, prefetch: int) -> None:
         """Handle what `queue` delivers, at most `prefetch` at once. Call before `start`.
 
-        A handler that raises has its message dead-lettered; one that raises `CannotStoreError`
-        stops taking from the queue and leaves it unacknowledged.
+        A handler that raises has its message dead-lettered: one that is read alone after that may
+        be handled once more. One that raises `CannotStoreError` stops taking from the queue and
+        leaves it unacknowledged.
         """
 
     async def start(self) -> None: ...

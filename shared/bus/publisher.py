@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from shared.bus.amqp import Channel, settle
 from shared.bus.frames import Post
-from shared.bus.port import BusDownError
-from shared.bus.topology import EXCHANGE
+from shared.bus.port import EXCHANGE, BusDownError
 from shared.bus.window import Window
 from shared.bus.wire import checked
 from shared.message import Message

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from shared.bus.amqp import Channel, Link, LostError, parameters_of
+from shared.bus.amqp import Link, LostError, RefusedError, parameters_of
 from shared.bus.consumer import Consumer
 from shared.bus.port import BusDownError, Handler, Queue
 from shared.bus.publisher import Publisher, back_off, post_of
-from shared.bus.topology import declare
+from shared.bus.topology import declare, look
 from shared.log import log
 from shared.message import Message
 
@@ -53,7 +53,8 @@ class RabbitBus:
         self._keeper: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._fault: str | None = "not started"
-        self._channel: Channel | None = None
+        self._link: Link | None = None
+        self._may_declare = True
         self._declared_at = 0.0
         # its log lines are neither key=value nor one an outcome; this adapter says what happens
         logging.getLogger("pika").setLevel(logging.CRITICAL)
@@ -128,10 +129,9 @@ class RabbitBus:
         try:
             async with asyncio.timeout(SET_UP_S):
                 await link.open(self._parameters, self._on_blocked)
-                channel = await link.channel()
-                await declare(channel, self._queues)
-                await self._publisher.connect(channel)
-            self._channel = channel
+                await self._declare(link)
+                await self._publisher.connect(await link.channel())
+            self._link = link
             self._fault = None
             self._up.set()
             log.info("broker connected", broker=self._where)
@@ -145,7 +145,7 @@ class RabbitBus:
             log.exception("broker connection failed", broker=self._where)
             self._fault = repr(error)[:300]
         finally:
-            self._channel = None
+            self._link = None
             self._publisher.disconnect(self._fault or "not connected")
             if subscribing is not None:
                 subscribing.cancel()
@@ -161,33 +161,55 @@ class RabbitBus:
         """
         try:
             for consumer in sorted(
-                self._consumers.values(), key=lambda consumer: consumer.queue.suspects is not None
+                self._consumers.values(),
+                key=lambda consumer: consumer.queue.suspect_after is not None,
             ):
-                if consumer.queue.suspects is not None:
-                    await self._read_suspects(consumer.queue.suspects)
+                if consumer.queue.suspect_after is not None:
+                    await self._read_suspects(consumer.queue)
                 await consumer.subscribe(link)
         except LostError as error:
             link.fail(str(error))
 
-    async def _read_suspects(self, suspects: Queue) -> None:
-        alone = self._consumers.get(suspects.name)
+    async def _read_suspects(self, of: Queue) -> None:
+        alone = self._consumers.get(of.dead_letters.name) if of.dead_letters else None
         if alone is None:
             return
         try:
             async with asyncio.timeout(SUSPECTS_FIRST_S):
                 await alone.drained()
         except TimeoutError:
-            log.warning("suspects still wait", queue=suspects.name, seconds=SUSPECTS_FIRST_S)
+            log.warning("suspects still wait", queue=alone.queue.name, seconds=SUSPECTS_FIRST_S)
+
+    async def _declare(self, link: Link) -> None:
+        """A user who may not declare looks whether all is there; see shared/bus/permissions.py.
+
+        Raises: LostError
+        """
+        if self._may_declare:
+            channel = await link.channel(apart=True)
+            try:
+                await declare(channel, self._queues)
+            except RefusedError as refusal:
+                self._may_declare = False  # asked once: the broker logs each refusal
+                log.info("declares nothing", broker=self._where, why=str(refusal))
+            else:
+                channel.close()
+                return
+        channel = await link.channel(apart=True)
+        try:
+            await look(channel, self._queues)
+        except LostError as error:
+            raise LostError(f"{error}; `pagetally broker set-up` makes what is missing") from error
+        channel.close()
 
     async def _declare_again(self) -> None:
         """Somebody may have deleted a queue; asked by each message that was not taken."""
         now = asyncio.get_running_loop().time()
-        channel = self._channel
-        if channel is None or now - self._declared_at < _DECLARE_AGAIN_S:
+        if self._link is None or now - self._declared_at < _DECLARE_AGAIN_S:
             return
         self._declared_at = now
         try:
-            await declare(channel, self._queues)
+            await self._declare(self._link)
         except LostError as error:
             log.warning("not declared again", why=str(error))
 

@@ -120,7 +120,7 @@ class Window:
 
     def _on_confirm(self, frame: Any) -> None:  # noqa: ANN401
         method = frame.method
-        fault = None if isinstance(method, Basic.Ack) else "refused by the queue (nack)"
+        is_held = isinstance(method, Basic.Ack)
         tags = [method.delivery_tag]
         if method.multiple:
             tags = list(takewhile(lambda tag: tag <= method.delivery_tag, self._unconfirmed))
@@ -128,5 +128,9 @@ class Window:
             came_back = self._returned.pop(tag, None)
             sending = self._unconfirmed.pop(tag, None)
             if sending is not None:
-                settle(sending.outcome, came_back or fault)
+                settle(sending.outcome, came_back or (None if is_held else _refused(sending.post)))
         self._send_waiting()
+
+
+def _refused(post: Post) -> str:
+    return f"refused by the queue behind {post.exchange} (nack); is it full?"

@@ -11,6 +11,7 @@ import pytest
 from shared.bus.local import LocalBus
 from shared.bus.port import (
     DISCOVERY_SCOPE,
+    POLLER_ALONE,
     POLLER_DEAD,
     POLLER_FOUND,
     UPLOADER_EVENTS,
@@ -98,6 +99,11 @@ async def test_a_publisher_that_starts_before_any_consumer_loses_nothing(new_bus
 
 async def test_a_message_whose_handler_raises_goes_to_the_dead_letters(new_bus: NewBus) -> None:
     bus, dead = new_bus(), Inbox()
+    died_of: list[str] = []
+
+    async def mourn(found: Message, delivery: Delivery) -> Sequence[Message]:
+        died_of.append(delivery.died_of)
+        return await dead(found, delivery)
 
     async def stumble(found: Message, _: Delivery) -> Sequence[Message]:
         if found == order(3):
@@ -105,13 +111,17 @@ async def test_a_message_whose_handler_raises_goes_to_the_dead_letters(new_bus: 
         return []
 
     bus.on(POLLER_FOUND, stumble, prefetch=5)
-    bus.on(POLLER_DEAD, dead, prefetch=1)
+    bus.on(POLLER_ALONE, stumble, prefetch=1)
+    bus.on(POLLER_DEAD, mourn, prefetch=1)
     await bus.start()
 
     await asyncio.gather(*(bus.publish(order(number)) for number in range(6)))
 
     await dead.holds({order(3).id})
     assert dead.messages == [order(3)]
+    assert died_of == [
+        "poller.found.2: given up by its reader; poller.alone.2: given up by its reader"
+    ]
 
 
 async def test_a_handler_that_returns_what_nobody_could_decode_is_a_failing_handler(
@@ -124,6 +134,7 @@ async def test_a_handler_that_returns_what_nobody_could_decode_is_a_failing_hand
         return [failed(found).model_copy(update={"reason": "x" * 2_000_000})]
 
     bus.on(POLLER_FOUND, too_much, prefetch=1)
+    bus.on(POLLER_ALONE, too_much, prefetch=1)
     bus.on(POLLER_DEAD, dead, prefetch=1)
     await bus.start()
 
