@@ -89,8 +89,8 @@ def round_finished(round_id: UUID, numbers: Sequence[int]) -> RoundFinished:
     )
 
 
-def line(n: int, message: Message) -> bytes:
-    return raw_line(n, message.routing_key, message.to_json())
+def line(n: int, message: Message, **told: bytes) -> bytes:
+    return raw_line(n, message.routing_key, message.to_json(), **told)
 
 
 def raw_line(n: int, kind: str, body: bytes, **told: bytes) -> bytes:
@@ -105,14 +105,14 @@ def batch(
     spool: UUID | None = None,
     first_unsent: int = 1,
     last: int = 0,
-    sent_at: datetime = SENT_AT,
+    sent_at: datetime | str = SENT_AT,
     **told: bytes,
 ) -> bytes:
     """`told`: further members, as JSON."""
     return (
         b'{"spool":"%s","first_unsent":%d,"last":%d,"sent_at":"%s",%s"messages":['
         % (
-            *(str(spool or uuid4()).encode(), first_unsent, last, sent_at.isoformat().encode()),
+            *(str(spool or uuid4()).encode(), first_unsent, last, str(sent_at).encode()),
             b"".join(b'"%s":%s,' % (name.encode(), value) for name, value in told.items()),
         )
         + b",".join(lines)

@@ -61,10 +61,23 @@ def test_of_a_clock_that_was_set_in_mid_round_each_read_goes_by_the_contact_near
 def test_an_hour_that_a_clock_showed_twice_is_told_apart_by_the_spools_numbers() -> None:
     """Two days after it was right, the clock is set back by two days."""
     then, now = minutes(0), minutes(0) + 2 * DAYS
-    known = clocks((then, 0 * DAYS, 5), (now - 30 * MINUTES, 0 * DAYS, 90), (now, 2 * DAYS, 91))
+    known = clocks(
+        (then, 0 * DAYS, 5),
+        (now - 30 * MINUTES, 0 * DAYS, 90),
+        (now + 15 * MINUTES, 2 * DAYS, 91),
+    )
 
     assert dated(known, then - 5 * MINUTES, 5) == then - 5 * MINUTES
     assert dated(known, then - 5 * MINUTES, 91) == now - 5 * MINUTES
+
+
+def test_a_contact_of_the_same_minute_before_the_clock_was_set_back_is_not_meant() -> None:
+    known = clocks((minutes(0), 0 * DAYS, 0), (minutes(180), 2 * HOURS, 1))
+    taken_at = minutes(0) + timedelta(seconds=1)
+
+    said = dated(known, taken_at, 1, stored_at=minutes(0.1), age_s=60 * 60 - 6)
+
+    assert said == minutes(120) + timedelta(seconds=1)
 
 
 def test_a_read_that_waited_while_the_clock_was_set_goes_by_when_it_was_spooled() -> None:
