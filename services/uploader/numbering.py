@@ -72,6 +72,7 @@ create table former (  -- a number under which a message left, and the one that 
 create index former_now on former (now_spool, now_n)
 """,
 )
+VERSION = len(_VERSIONS)
 
 
 class SpoolError(Exception):
@@ -100,13 +101,13 @@ def set_up(db: sqlite3.Connection, path: Path, before: Before | None) -> None:
     Raises: SpoolError; OSError.
     """
     [version] = db.execute("pragma user_version").fetchone()
-    if version > len(_VERSIONS):
+    if version > VERSION:
         raise SpoolError(f"{path}: made by another version of Pagetally ({version})")
     for statements in _VERSIONS[version:]:
         for statement in statements.split(";\n"):
             db.execute(statement)
-    if version < len(_VERSIONS):
-        db.execute(f"pragma user_version = {len(_VERSIONS)}")
+    if version < VERSION:
+        db.execute(f"pragma user_version = {VERSION}")
     known = _remembered(path)
     if version == 0:
         began = _began("lost" if known else "new", known, ())

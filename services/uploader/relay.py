@@ -38,7 +38,6 @@ from services.uploader.scope import fetch_scope
 from services.uploader.send import Hub, retry_after_s
 from services.uploader.settings import SettingError
 from services.uploader.spool import Answered, Outgoing, Spool, Verdict
-from services.uploader.spool_file import Identity
 from shared.bus.port import BusDownError, CannotStoreError
 from shared.log import log
 from shared.message import Message
@@ -87,7 +86,7 @@ class Relay:
         self._arrived = asyncio.Event()
         self._limit = self._most = MAX_MESSAGES
         self._failures = 0
-        self._greeted_for: Identity | None = None  # the file of which the hub was told
+        self._greeted_for: int | None = None  # the file of which the hub was told
         self._is_greeting = False  # and it was not answered yet
         self._has_renewed = False  # in this contact
         self._has_asked_scope = False  # since this process began

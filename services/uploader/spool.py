@@ -17,7 +17,7 @@ from uuid import UUID
 from services.uploader.boot import SinceBoot
 from services.uploader.numbering import Why, at, remember, renew
 from services.uploader.reserve import RESERVE_BYTES
-from services.uploader.spool_file import FullError, Identity, SpoolFile
+from services.uploader.spool_file import FullError, SpoolFile
 from shared.bus.port import CannotStoreError
 from shared.log import log
 from shared.message import Message
@@ -42,7 +42,7 @@ class Waiting(NamedTuple):
 class Outgoing(NamedTuple):
     """The next batch, and what it says of the spool."""
 
-    file: Identity | None
+    file: int  # which, of the files that were at the spool's path since it was opened
     spool: UUID
     first_unsent: int  # the lowest number that the hub has not answered; else one above `last`
     last: int
@@ -170,7 +170,7 @@ class Spool:
                 "select id, last, began, coalesce("
                 " (select min(n) from message where state = 'waiting'), last + 1) from spool"
             ).fetchone()
-            return Outgoing(self._file.identity, UUID(spool), first, last, began, chosen)
+            return Outgoing(self._file.times_replaced, UUID(spool), first, last, began, chosen)
 
         return self._file.read(choose)
 

@@ -51,7 +51,8 @@ class SpoolFile:
         self._reserve = Reserve(path.with_name(f"{path.name}-reserve"), reserve_bytes)
         self._log = path.with_name(f"{path.name}-wal")
         self._db = self._open(None)
-        self.identity = _identity(path)
+        self.times_replaced = 0
+        self._identity = _identity(path)
         self._log_identity = _identity(self._log)
 
     def close(self) -> None:
@@ -137,7 +138,7 @@ class SpoolFile:
         return done
 
     def _follow(self) -> None:
-        if _identity(self.path) == self.identity:
+        if _identity(self.path) == self._identity:
             return
         try:
             before = waiting_in(self._db)
@@ -148,7 +149,8 @@ class SpoolFile:
             self._db = self._open(before)
         except (SpoolError, OSError, sqlite3.DatabaseError) as error:
             raise CannotStoreError(f"{self.path}: was replaced: {error}") from None
-        self.identity = _identity(self.path)
+        self.times_replaced += 1
+        self._identity = _identity(self.path)
         self._log_identity = _identity(self._log)
 
     def _open(self, before: Before | None) -> sqlite3.Connection:

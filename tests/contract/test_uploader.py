@@ -153,6 +153,27 @@ async def test_run_ends_when_told_to_and_goes_on_where_it_was(
     await asyncio.wait_for(running, 10)
 
 
+async def test_a_spool_that_was_deleted_between_two_starts_is_declared_to_the_hub(
+    settings: UploaderSettings, hub: ScriptedHub
+) -> None:
+    for host in (1, 2):
+        bus = LocalBus()
+        async with uploading(settings, bus):
+            await bus.publish(meter_read(host))
+            await until(lambda: states(settings) == ["committed"])
+            await bus.stop()
+        settings.spool_file.unlink()
+    [first, second] = dict.fromkeys(each["spool"] for each in hub.envelopes)
+    declared = [each["began"] for each in hub.envelopes if each.get("began")]
+    assert declared == [
+        {"before": None, "why": "new", "carried": []},
+        {"before": first, "why": "lost", "carried": []},
+    ]
+    assert hub.envelopes[0]["messages"] == 0
+    assert hub.envelopes[-1]["spool"] == second
+    assert hub.envelopes[-1]["status"]["waiting"] == 1
+
+
 # -- a hub or a line that misbehaves ----------------------------------------------------------
 
 
@@ -620,6 +641,19 @@ async def test_sent_shows_what_left_byte_for_byte_while_the_uploader_runs(
         tomorrow = (_TODAY + timedelta(days=1)).isoformat()
         assert sent("--json", "--since", tomorrow) == (0, b"")
         assert sent("--body", "99")[0] == 1
+        around = json.loads(sent("--around")[1])
+        assert around["last"] == 2
+        assert json.loads(lines[0])["spool"] == around["spool"]
+
+        assert sent("--again", "1")[0] == 1
+        assert sent("--again", "2") == (0, b"message 2 is sent again as 3\n")
+        assert sent("--again", "all-rejected")[1].startswith(b"nothing was rejected that")
+        relay.wake()
+        await until(lambda: states(settings) == ["committed", "rejected", "committed"])
+        assert b"too new  (sent again as 3)" in sent("--rejected")[1]
+        [_, _, again] = [json.loads(line) for line in sent("--json")[1].splitlines()]
+        assert [(was["n"], again["n"]) for was in again["left_as"]] == [(2, 3)]
+        assert meter_read(2).to_json() in hub.committed.values()
         await bus.stop()
     assert sent("--body", "2") == (0, meter_read(2).to_json())
     assert sent("--spool", "/nowhere/spool.sqlite")[0] == 2

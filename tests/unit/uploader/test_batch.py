@@ -47,7 +47,7 @@ _RESULT = st.fixed_dictionaries(
 
 
 def made_of(*messages: Waiting, **changes: Any) -> bytes:
-    outgoing = Outgoing((1, 2), _SPOOL, 5, 6, None, messages)._replace(**changes)
+    outgoing = Outgoing(0, _SPOOL, 5, 6, None, messages)._replace(**changes)
     now = SinceBoot("this boot", 1000.0)
     return envelope(outgoing, sent_at=NOW, since_boot=now, status=b'{"waiting":3}')[0]
 
@@ -98,7 +98,7 @@ def test_a_message_says_when_it_was_stored_and_how_long_ago_by_a_clock_that_nobo
 
 
 def test_what_stood_around_the_messages_is_kept_as_json_of_its_own() -> None:
-    outgoing = Outgoing(None, _SPOOL, 1, 0, '{"why":"lost"}', [])
+    outgoing = Outgoing(0, _SPOOL, 1, 0, '{"why":"lost"}', [])
     _, around = envelope(outgoing, sent_at=NOW, since_boot=None, status=b"{}")
     assert json.loads(around)["began"] == {"why": "lost"}
     assert "messages" not in json.loads(around)

@@ -4,12 +4,13 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.uploader.back_off import back_off_s, is_away
+from services.uploader.back_off import back_off_s, is_away, needs_a_person
 from services.uploader.boot import SinceBoot
 from services.uploader.failures import HubError, NotAnsweredError, NotReachedError, RefusedError
 from services.uploader.relay import Relay
@@ -70,6 +71,7 @@ class Site:
         self.published: list[Message] = []
         self.bus_down = False
         self.trouble: SettingError | None = None
+        self.changed = False
         self.now = NOW
         self.relay = Relay(
             self.spool,
@@ -83,13 +85,13 @@ class Site:
             keep_days=30,
         )
 
+    def has_changed(self) -> bool:
+        return self.changed
+
     async def to_hub(self) -> Hub:
         if self.trouble:
             raise self.trouble
         return self.hub
-
-    def has_changed(self) -> bool:
-        return False
 
     async def greet(self) -> None:
         """What each process begins with, and no test below looks at."""
@@ -256,6 +258,166 @@ async def test_a_hub_that_knows_higher_numbers_means_a_restored_spool(site: Site
         "carried": [[2, 2]],
     }
     assert site.spool.count_waiting() == 0
+
+
+async def test_before_any_message_an_empty_batch_goes_out(new_site: Site) -> None:
+    """Else the messages of a restored copy would go out under numbers that were given before."""
+    new_site.store(2)
+    await new_site.relay.contact(due=False)
+    assert new_site.hub.batches == [[], [1, 2]]
+    new_site.store(1)
+    await new_site.relay.contact(due=False)
+    assert new_site.hub.batches == [[], [1, 2], [3]]
+
+
+async def test_no_message_of_a_restored_spool_goes_out_under_a_number_given_before(
+    new_site: Site,
+) -> None:
+    new_site.store(3)
+    old = new_site.spool.id()
+    new_site.hub.script = [lambda batch: answer(200, {"results": [], "last": 40})]
+    await new_site.relay.contact(due=False)
+    said = [(each["spool"], each["last"]) for each in new_site.hub.envelopes]
+    assert new_site.hub.batches == [[], [1, 2, 3]]
+    assert said == [(str(old), 3), (str(new_site.spool.id()), 3)]
+    assert new_site.hub.envelopes[1]["began"]["carried"] == [[1, 3]]
+
+
+async def test_a_new_spool_says_so_until_it_was_answered(new_site: Site) -> None:
+    new_site.hub.script = [refuse(503), accept, accept]
+    for _ in range(3):
+        await new_site.relay.contact(due=True)
+    said = [each.get("began", {}).get("why") for each in new_site.hub.envelopes]
+    assert said == ["new", "new", None]
+
+
+async def test_numbers_that_were_given_twice_are_given_anew(site: Site) -> None:
+    site.store(3)
+    old = site.spool.id()
+    site.hub.script = [
+        lambda batch: answer(
+            200, {"results": [{"n": 1, "status": "accepted"}], "last": 3, "renumber": True}
+        )
+    ]
+    await site.relay.contact(due=False)
+    assert site.hub.batches == [[1, 2, 3], [1, 2]]
+    assert site.hub.envelopes[1]["began"] == {
+        "before": str(old),
+        "why": "reused",
+        "carried": [[2, 3]],
+    }
+
+
+async def test_a_hub_that_calls_every_spool_known_is_not_believed_for_ever(site: Site) -> None:
+    site.store(1)
+    site.hub.otherwise = lambda batch: answer(200, {"results": [], "last": 99})
+    assert "said nothing of 1 messages" in str(await site.relay.contact(due=False))
+    site.hub.otherwise = lambda batch: answer(
+        200, {"results": [{"n": 1, "status": "accepted"}], "last": 99}
+    )
+    site.store(3)
+    assert "knows numbers of a spool that is new" in str(await site.relay.contact(due=False))
+    assert len(site.hub.batches) < 10
+
+
+async def test_a_spool_that_is_deleted_while_it_is_used_is_declared_before_it_is_sent(
+    site: Site,
+) -> None:
+    site.store(1)
+    lost = site.spool.id()
+    site.spool.path.unlink()
+    site.store(1)
+    await site.relay.contact(due=False)
+    assert site.hub.batches == [[], [1, 2]]
+    assert site.hub.envelopes[0]["began"] == {
+        "before": str(lost),
+        "why": "lost",
+        "carried": [[1, 1]],
+    }
+
+
+async def test_after_a_failure_a_batch_without_messages_goes_first(site: Site) -> None:
+    """A look at a hub that is away shall not cost a megabyte each time."""
+    site.store(3)
+    site.hub.script = [refuse(502), refuse(502), accept, accept]
+    for _ in range(3):
+        await site.relay.contact(due=False)
+    assert site.hub.batches == [[1, 2, 3], [], [], [1, 2, 3]]
+
+
+async def test_what_left_and_was_not_answered_is_known_to_have_left(site: Site) -> None:
+    site.store(1)
+    site.hub.script = [refuse(503)]
+    await site.relay.contact(due=False)
+    assert left(site) == [1]
+
+
+async def test_what_never_reached_the_hub_has_not_left(site: Site) -> None:
+    site.store(1)
+    site.hub.script = [NotReachedError("tcp", "refused", "wait")]
+    await site.relay.contact(due=False)
+    assert left(site) == []
+
+
+def left(site: Site) -> list[int]:
+    rows = sqlite3.connect(site.spool.path).execute("select n from message where sent_at not null")
+    return [n for (n,) in rows]
+
+
+async def test_the_site_s_clock_makes_nothing_be_forgotten(site: Site) -> None:
+    site.store(1)
+    received_at = [NOW, NOW + timedelta(days=29), NOW + timedelta(days=31)]
+    site.hub.otherwise = lambda batch: answer(
+        200,
+        {
+            "results": [{"n": each["n"], "status": "accepted"} for each in batch["messages"]],
+            "last": 1,
+            "received_at": received_at.pop(0).isoformat(),
+        },
+    )
+    for site.now, kept in ((NOW, {1}), (NOW + timedelta(days=1000), {1}), (NOW, set())):
+        await site.relay.contact(due=True)
+        assert set(site.states()) == kept
+
+
+async def test_a_key_that_cannot_be_read_is_told_and_looked_for_again(site: Site) -> None:
+    site.trouble = SettingError("/etc/key: the site key cannot be read")
+    site.store(1)
+    assert await site.relay.contact(due=False) is site.trouble
+    assert site.relay.problem() == str(site.trouble)
+    assert needs_a_person(site.trouble)
+    site.trouble = None
+    assert await site.relay.contact(due=False) is None
+    assert site.states() == {1: "committed"}
+
+
+async def test_another_key_ends_the_wait_that_the_old_one_began(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.uploader.relay._LOOK_AT_FILES_S", 0.01)
+    site.hub.script = [refuse(401)]
+    site.changed = True
+    running = asyncio.create_task(site.relay.run())
+    try:
+        assert [await asyncio.wait_for(site.hub.came.get(), 5) for _ in range(2)] == [[], []]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_arrives_is_tried_at_once_though_the_hub_was_away(site: Site) -> None:
+    site.hub.script = [NotReachedError("tcp", "refused", "wait")]
+    site.relay._failures = 50
+    running = asyncio.create_task(site.relay.run())
+    try:
+        assert await asyncio.wait_for(site.hub.came.get(), 5) == []
+        await asyncio.sleep(0.2)  # it found that nothing waits, and rests
+        site.store(1)
+        site.relay.wake()
+        assert [await asyncio.wait_for(site.hub.came.get(), 5) for _ in range(2)] == [[], [1]]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_new_scope_is_handed_on_once(site: Site) -> None:
