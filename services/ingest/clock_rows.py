@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from uuid import UUID
+
 from services.ingest.clock import Clocks, Contact, usable
 from services.ingest.envelope import Batch
 from services.ingest.sites import Site
@@ -34,6 +37,15 @@ _CONTACT = """
     order by c.arrived_at desc limit 500
 """
 
+_AROUND = """
+    select spool = %(spool)s as own, last, sent_at, arrived_at from clock_sample
+    where site_id = %(site)s and arrived_at >= coalesce((
+        select max(arrived_at) from clock_sample
+        where site_id = %(site)s and spool = %(spool)s and last < %(n)s
+    ), '-infinity')
+    order by arrived_at limit 500
+"""
+
 
 async def note_contact(connection: Connection, site: Site, batch: Batch) -> Clocks:
     """Keep what the site's clock showed as it sent a batch, and give what is known of it."""
@@ -56,3 +68,17 @@ async def note_contact(connection: Connection, site: Site, batch: Batch) -> Cloc
         for row in reversed(await cursor.fetchall())
     ]
     return Clocks(batch.arrived_at, [*contacts, Contact(sent_at, batch.arrived_at, batch.last)])
+
+
+async def clocks_around(
+    connection: Connection, site: Site, spool: UUID, n: int, now: datetime
+) -> Clocks:
+    """What is known of the site's clock around the instant at which a message was spooled."""
+    cursor = await connection.execute(_AROUND, {"site": site.id, "spool": spool, "n": n})
+    return Clocks(
+        now,
+        [
+            Contact(row["sent_at"], row["arrived_at"], row["last"] if row["own"] else None)
+            for row in await cursor.fetchall()
+        ],
+    )

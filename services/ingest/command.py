@@ -24,6 +24,7 @@ from services.ingest.recipients import (
     remove_schedule,
     schedules,
 )
+from services.ingest.rejected_command import add_arguments as add_rejected
 from services.ingest.sites import (
     AdminError,
     add_customer,
@@ -68,6 +69,7 @@ def add_arguments(parser: _Parser) -> None:
     anew.add_argument("site", nargs="?", metavar="SITE", help="one site; default: all")
     anew.set_defaults(do=_rebuild)
     add_missing(nouns)
+    add_rejected(nouns.add_parser("rejected", help="what was set aside, with its reason"))
 
 
 def run_command(args: Arguments) -> int:

@@ -51,7 +51,9 @@ def tell(row: Mapping[str, object], *, as_json: bool) -> None:
 
 
 def _as_text(value: object) -> str:
-    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if isinstance(value, datetime) else str(value)
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value))
 
 
 async def _gaps(store: Store, args: Arguments) -> None:

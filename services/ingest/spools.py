@@ -39,7 +39,7 @@ _NOTE = """
         turned_at = case when known.id <> (select id from latest) then excluded.last_seen_at
             else known.turned_at end,
         last_seen_at = excluded.last_seen_at
-    returning last, reused, declared_at is not null as declared,
+    returning last, reused, not_kept, declared_at is not null as declared,
         (select id from latest) as latest,
         not exists (select from was) as made,
         (select count(*) from unnest(known.numbers)) as ranges,
@@ -93,7 +93,11 @@ async def note_spool(
         )
     if row["made"] or (batch.began and not row["declared"]):
         await _note_begin(connection, site, batch, row, now)
-    reused = await _reused(connection, site, batch, new, frozenset(row["had"])) if row["had"] else 0
+    reused = 0
+    if row["had"]:
+        # of what was rejected and not kept it cannot be told whether it comes again
+        told = [one for one in new if one.message or not row["not_kept"]]
+        reused = await _reused(connection, site, batch, told, frozenset(row["had"]))
     if reused:
         await connection.execute(
             "update spool set reused = reused + %s, reused_at = %s where site_id = %s and id = %s",
