@@ -19,10 +19,14 @@ from shared.messages import MeterRead
 from shared.store.postgres import Connection, RefusedError, copy_rows, savepoint
 
 _MESSAGE_COLUMNS = (
-    "site_id, ledger_no, id, spool, n, type, order_id, round_id, taken_at, received_at, body,"
-    " digest, clock_offset_s"
+    "site_id bigint, ledger_no bigint, id uuid, spool uuid, n bigint, type text, order_id uuid,"
+    " round_id uuid, taken_at timestamptz, received_at timestamptz, body bytea, digest bytea,"
+    " clock_offset_s float"
 )
-_OUTCOME_COLUMNS = "site_id, id, type, order_id, digest, ledger_no, received_at"
+_OUTCOME_COLUMNS = (
+    "site_id bigint, id uuid, type text, order_id uuid, digest bytea, ledger_no bigint,"
+    " received_at timestamptz"
+)
 
 
 async def append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 from services.ingest.envelope import Line
@@ -27,7 +28,7 @@ class Checked:
     message: StoredMessage | None = None
     reason: str | None = None
 
-    @property
+    @cached_property
     def id(self) -> UUID:
         assert self.message is not None
         return self.message.id

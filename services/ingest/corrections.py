@@ -14,7 +14,8 @@ from shared.store.reports import sources_id
 
 _BATCH = 500
 _COLUMNS = (
-    "site_id, id, ledger_no, read_id, replaces, profile, author, reason, corrected_at, body, digest"
+    "site_id bigint, id uuid, ledger_no bigint, read_id uuid, replaces uuid, profile text,"
+    " author text, reason text, corrected_at timestamptz, body bytea, digest bytea"
 )
 _IN_FORCE = """
     select body from correction c
@@ -78,7 +79,8 @@ async def _put_in_force(
     rows = [
         (
             *(each.profile, each.basis, each.large_counts, each.no_meters_because),
-            *(sources_id(each.sources), each.id, each.corrected_at, *meter_columns(each)),
+            *(sources_id(each.sources), each.id, each.corrected_at),
+            *(column and list(column) for column in meter_columns(each)),
             *(site.id, each.read),
         )
         for each in corrections

@@ -84,7 +84,7 @@ async def note_devices(
     await copy_rows(
         connection,
         "evidence",
-        "site_id, read_id, device_id, held_because",
+        "site_id bigint, read_id uuid, device_id bigint, held_because text",
         (_evidence(site.id, read_id, placing, ids) for read_id in own),
     )
     await _quarantine(connection, site, placing, set(own), ids)

@@ -34,14 +34,18 @@ class Stored(NamedTuple):
 
 
 COLUMNS = {
-    "read": "site_id, id, order_id, round_id, taken_at, received_at, billed_at, agent, target,"
-    " profile, make, model, serial, mac, hostname, address, asset_tag, location, firmware,"
-    " basis, large_counts, no_meters_because, sources_id, names, amounts, units",
-    "read_failed": "site_id, id, order_id, round_id, target, failed_at, received_at, outcome,"
-    " reason",
-    "round_name": "site_id, round_id, part, kind, position, target, order_id, note, silent_rounds",
-    "round_event": "site_id, round_id, part, position, at, kind, target, target_before, serial,"
-    " serial_before, mac",
+    "read": "site_id bigint, id uuid, order_id uuid, round_id uuid, taken_at timestamptz,"
+    " received_at timestamptz, billed_at timestamptz, agent text, target text, profile text,"
+    " make text, model text, serial text, mac text, hostname text, address text, asset_tag text,"
+    " location text, firmware text, basis text, large_counts smallint, no_meters_because text,"
+    " sources_id uuid, names text[], amounts bigint[], units text[]",
+    "read_failed": "site_id bigint, id uuid, order_id uuid, round_id uuid, target text,"
+    " failed_at timestamptz, received_at timestamptz, outcome text, reason text",
+    "round_name": "site_id bigint, round_id uuid, part integer, kind text, position integer,"
+    " target text, order_id uuid, note text, silent_rounds bigint",
+    "round_event": "site_id bigint, round_id uuid, part integer, position integer,"
+    " at timestamptz, kind text, target text, target_before text, serial text,"
+    " serial_before text, mac text",
 }
 
 
@@ -86,12 +90,12 @@ def unit_of(read: MeterRead | Correction, meter: str) -> str:
 
 def meter_columns(
     of: MeterRead | Correction,
-) -> tuple[list[str] | None, list[int] | None, list[str] | None]:
+) -> tuple[tuple[str, ...] | None, list[int] | None, tuple[str, ...] | None]:
     """Names, amounts and units of its meters, by name; None three times where it has none."""
-    names = sorted(of.meters)
+    names = tuple(sorted(of.meters))
     if not names:
         return None, None, None
-    return names, [of.meters[name] for name in names], [unit_of(of, name) for name in names]
+    return names, [of.meters[name] for name in names], tuple(unit_of(of, it) for it in names)
 
 
 def _add_read(

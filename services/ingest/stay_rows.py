@@ -15,7 +15,8 @@ from shared.store.postgres import Connection, copy_rows
 _AT_ONCE = 100
 _LONGEST = 256  # letters of a value; a longer target is in its reads only
 _COLUMNS = (
-    "device_id, site_id, kind, value, model, first_at, first_round, last_at, last_round, instead_of"
+    "device_id bigint, site_id bigint, kind text, value text, model text, first_at timestamptz,"
+    " first_round uuid, last_at timestamptz, last_round uuid, instead_of text"
 )
 # all but reads of a device that is where it was, with the MAC address that it had
 _CHANGED = """

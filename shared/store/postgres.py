@@ -12,6 +12,8 @@ from psycopg import AsyncConnection, errors
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from shared.store.copying import UnfitError, copy_bytes, copy_columns
+
 Connection = AsyncConnection[DictRow]
 _MIGRATION_LOCK = 0x70616765  # "page"
 _SESSION = (
@@ -97,12 +99,19 @@ async def savepoint(connection: Connection) -> AsyncIterator[None]:
 async def copy_rows(
     connection: Connection, table: str, columns: str, rows: Iterable[Sequence[object]]
 ) -> None:
-    """Append rows; `columns` as SQL names them, "a, b"."""
+    """Append rows; `columns` as "name type, name type".
+
+    Raises: RefusedError, for a value that its column's type cannot hold.
+    """
+    try:
+        octets = copy_bytes(columns, rows)
+    except UnfitError as error:
+        raise RefusedError(f"{table}: {error}") from error
+    names = ", ".join(copy_columns(columns))
     async with connection.cursor() as cursor:
-        statement = f"copy {table} ({columns}) from stdin".encode()
+        statement = f"copy {table} ({names}) from stdin (format binary)".encode()
         async with cursor.copy(statement) as copy:
-            for row in rows:
-                await copy.write_row(row)
+            await copy.write(octets)
 
 
 async def migrate(url: str) -> list[str]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -41,7 +42,12 @@ class StoredRead:
 
 def sources_id(sources: Mapping[str, Sequence[str]]) -> UUID:
     """The same for two reads whose meters came from the same OIDs."""
-    return uuid5(NAMESPACE_OID, repr(sorted(sources.items())))
+    return _sources_id(tuple((name, tuple(oids)) for name, oids in sources.items()))
+
+
+@lru_cache(maxsize=256)  # they are for all devices of a model
+def _sources_id(sources: tuple[tuple[str, tuple[str, ...]], ...]) -> UUID:
+    return uuid5(NAMESPACE_OID, repr(sorted((name, list(oids)) for name, oids in sources)))
 
 
 @dataclass(frozen=True, slots=True)
