@@ -10,7 +10,8 @@ import sys
 
 from shared.log import set_up_logs
 
-BENCHES = ("codec", "publish", "poll", "sweep")  # each a module with `async def run() -> None`
+# each a module with `async def run() -> None`
+BENCHES = ("codec", "publish", "poll", "sweep", "ingest")
 
 
 def main(names: list[str]) -> int:

@@ -1,10 +1,11 @@
-"""The messages that the benches publish: orders, and reads of the 124-varbind workload."""
+"""The messages that the benches send: orders, reads of the 124-varbind workload, smaller reads."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from shared.messages import (
     Alert,
@@ -110,4 +111,78 @@ def _read(order: DeviceFound) -> MeterRead:
         ],
         datagrams=4,
         bytes=5124,
+    )
+
+
+def office_reads(numbers: Sequence[int], round_id: UUID, taken_at: datetime) -> list[MeterRead]:
+    """Of a colour machine with eight meters and six supplies each: about 3 kB of JSON.
+
+    `numbers` tell the devices apart: address, serial number, MAC, host name, counts and levels.
+    """
+    return [_office_read(number, round_id, taken_at) for number in numbers]
+
+
+_OFFICE_METERS = {
+    "total": "1.3.6.1.2.1.43.10.2.1.4.1.1",
+    "mono": "1.3.6.1.4.1.1347.42.3.1.2.1.1.1.1",
+    "color": "1.3.6.1.4.1.1347.42.3.1.2.1.1.1.3",
+    "print": "1.3.6.1.4.1.1347.42.3.1.1.1.1.1",
+    "copy": "1.3.6.1.4.1.1347.42.3.1.1.1.1.2",
+    "scan": "1.3.6.1.4.1.1347.46.10.1.1.5.3",
+    "print_color": "1.3.6.1.4.1.1347.42.3.1.2.1.1.2.1",
+    "copy_color": "1.3.6.1.4.1.1347.42.3.1.2.1.1.2.3",
+}
+
+
+def _office_read(number: int, round_id: UUID, taken_at: datetime) -> MeterRead:
+    address = str(IPv4Address("10.0.0.1") + number)
+    target = SnmpTarget(snmp=address)
+    pages = 20_000 + 37 * number + taken_at.toordinal()
+    meters = {name: pages + 1000 * row for row, name in enumerate(_OFFICE_METERS)}
+    return MeterRead(
+        order=order_id(round_id, target),
+        round=round_id,
+        agent="agent-1",
+        target=target,
+        taken_at=taken_at + timedelta(milliseconds=137 * number),
+        device=DeviceIdentity(
+            make="Kyocera",
+            model="TASKalfa 4054ci",
+            serial=f"DM4K{number:06}",
+            mac=f"02:00:5e:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}",
+            hostname=f"printer-{number:06}",
+            address=address,
+            location="Main building, 2nd floor",
+            firmware="2XC_S000.002.516",
+            sys_object_id="1.3.6.1.4.1.1347.41",
+            description="KYOCERA Document Solutions Printing System",
+        ),
+        profile="kyocera@3",
+        meters=meters,
+        sources={name: [oid] for name, oid in _OFFICE_METERS.items()},
+        basis="life",
+        large_counts=1,
+        varbinds={oid: ("Counter32", meters[name]) for name, oid in _OFFICE_METERS.items()},
+        supplies=[
+            *(
+                SupplyLevel(
+                    index=f"1.{row}",
+                    description=f"TK-8365{colorant[0].upper()}S",
+                    type="toner",
+                    colorant=colorant,
+                    level_percent=float((number + 17 * row) % 101),
+                    level=250 * ((number + 17 * row) % 101),
+                    max_capacity=25_000,
+                    unit="impressions",
+                )
+                for row, colorant in enumerate(_COLORANTS, start=1)
+            ),
+            SupplyLevel(index="1.5", description="Waste Toner Box", type="wasteToner", level=-3),
+            SupplyLevel(index="1.6", description="Maintenance Kit", type="other", level=-3),
+        ],
+        status=DeviceStatus(
+            device="running", printer="idle", uptime_s=86_400 + number, console=["Ready."]
+        ),
+        datagrams=4,
+        bytes=3124,
     )
