@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from services.reporter.report import printable
 from shared.schedule import schedules
 from shared.scope import Scope
+from shared.store.rounds import OVERDUE_AFTER
 from shared.store.watch import Expected, Heartbeat, SiteFacts, expected_of
 
 _CONTACT = timedelta(minutes=15)  # an uploader's own, where it does not say another
 _CONTACTS_MISSED = 3
 _FIRST_CONTACT = timedelta(days=1)  # after a site was made at the hub
 _SLACK = timedelta(minutes=10)
-_ROUND = timedelta(hours=5)  # from a round's begin until the last of its orders may be read
 _JITTER = timedelta(minutes=10)
 _MOST_OFFSET_S = 300.0
 _LEAST_DISK_DAYS = 7.0
@@ -74,17 +74,14 @@ def _contact(site: SiteFacts) -> Expected:
 
 def _of_rounds(site: SiteFacts) -> Iterator[Expected]:
     subject = f"site {site.name}"
-    began = site.round_at
-    if began is not None:
-        began += timedelta(seconds=site.offset_s or 0.0)
-    due = _next_round(site, began)
+    due = _next_round(site)
     if due is not None:
         problem = _words(site, "bus")
         yield Expected(
             subject,
             "rounds",
-            began,
-            due + _JITTER + _ROUND + _CONTACT,
+            site.round_at,
+            due + _JITTER + OVERDUE_AFTER + _CONTACT,
             f"its broker: {problem}"
             if problem
             else "its uploader is heard of and no round is: discovery does not run there,"
@@ -95,19 +92,24 @@ def _of_rounds(site: SiteFacts) -> Iterator[Expected]:
             subject,
             "reads",
             None,
-            site.open_since + _ROUND,
-            f"{site.open_orders} orders have no outcome: no poller runs there, or what it reads"
-            " does not come out of the broker; pagetally admin rounds names them",
+            site.open_since + OVERDUE_AFTER,
+            f"{_rounds(site.open_rounds)} not closed: no poller runs there, or what it read does"
+            f" not come out of the broker; pagetally admin rounds {site.name} --open names what"
+            " is missing",
         )
 
 
-def _next_round(site: SiteFacts, began: datetime | None) -> datetime | None:
+def _rounds(number: int) -> str:
+    return "1 round is" if number == 1 else f"{number} rounds are"
+
+
+def _next_round(site: SiteFacts) -> datetime | None:
     """When the schedules' next round is due after the last; None: nothing is to be read."""
     scope = _scope(site)
     chosen = bool(scope.segments or scope.targets or scope.spoolers)
-    if began is None and not chosen:
+    if site.round_at is None and not chosen:
         return None
-    after = began or max(scope.changed_at, site.first_contact_at or scope.changed_at)
+    after = site.round_at or max(scope.changed_at, site.first_contact_at or scope.changed_at)
     lines, _ = schedules(scope, agent="", jitter_s=0)
     # a round begins up to _JITTER before its instant, or after it
     places = [line.begins_after(after + _JITTER) for line in lines.values()]
@@ -135,7 +137,11 @@ def _told_by_itself(site: SiteFacts) -> Iterator[Expected]:
             subject, "clock", None, at, f"its clock is {off} {side} the hub's; let NTP set it"
         )
     days = _number(site, "disk_days", _LEAST_DISK_DAYS)
-    if days < _LEAST_DISK_DAYS:
+    if _status(site).get("full") is True:
+        yield Expected(
+            subject, "disk", None, at, "its disk is full, and reads stay in its broker; make room"
+        )
+    elif days < _LEAST_DISK_DAYS:
         yield Expected(
             subject, "disk", None, at, f"its disk is full in {days:.1f} days; make room there"
         )

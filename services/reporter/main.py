@@ -12,10 +12,12 @@ from services.reporter.due import Due, all_due
 from services.reporter.make import make_report
 from services.reporter.settings import ReporterSettings
 from services.reporter.smtp import Mailer, write_whole
+from services.reporter.watch import Watcher
 from shared.clock import utc_now
 from shared.log import log, set_up_logs
 from shared.serve import health, stop_on_signals
 from shared.settings import settings_or_exit
+from shared.store.beating import beating
 from shared.store.deliveries import workbook_of
 from shared.store.postgres import Store, StoreError, open_store
 from shared.store.reports import schedules
@@ -49,6 +51,7 @@ async def run(
             store = await stack.enter_async_context(open_store(url))
         reporter = Reporter(settings, store, mailer, stopping)
         await stack.enter_async_context(health(settings.health_port, [reporter.problem]))
+        await stack.enter_async_context(beating(store, "reporter", [reporter.problem]))
         working = asyncio.create_task(reporter.work())
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -71,6 +74,9 @@ class Reporter:
         self._failed: dict[str, datetime] = {}  # occasion -> when it is tried again
         self._faults: set[str] = set()
         self._problem: str | None = "has not worked yet"
+        self._watcher = Watcher(
+            store, mailer, mail_from=settings.mail_from, mail_to=settings.watch_mail_to
+        )
 
     def problem(self) -> str | None:
         return self._problem
@@ -100,6 +106,7 @@ class Reporter:
             if not self._stopping.is_set() and self._failed.get(one.occasion, now) <= now:
                 await self._make(one, now)
         await deliver(self._store, self._mailer, now, stopping=self._stopping)
+        await self._watcher.look(now)
 
     async def _make(self, due: Due, now: datetime) -> None:
         customer, period = due.customer.name, due.period.name

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.store.postgres import Connection
+from shared.store.rounds import OVERDUE_AFTER
 
 _BEATS_MISSED = 5
-_OPEN_FOR = timedelta(hours=6)  # an order's outcome is at the hub by then
-_OPEN_WITHIN = timedelta(days=3)
+_OPEN_WITHIN = timedelta(days=3)  # what is open for longer was told and is listed with the rounds
 _SEVERAL_WATCHERS = 7_221_951  # one at a time looks
 
 
@@ -31,7 +31,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """What the hub knows of a site, by the hub's clock but for `round_at`."""
+    """What the hub knows of a site, by the hub's clock."""
 
     name: str
     made_at: datetime
@@ -40,10 +40,10 @@ class SiteFacts:
     contact_at: datetime | None
     offset_s: float | None  # what must be added to the site's time, as last measured
     status: str | None  # JSON, as the site's uploader told it
-    round_at: datetime | None  # when the last round that is known began, by the site's clock
+    round_at: datetime | None  # the begin of the last round that is known
     scope: bytes | None
-    open_orders: int  # of rounds of the last days, that should have an outcome by now
-    open_since: datetime | None  # when the first of these rounds began
+    open_rounds: int  # of the last days, that should be closed by now
+    open_since: datetime | None  # when the first of these began
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +101,17 @@ async def site_facts(connection: Connection, now: datetime) -> list[SiteFacts]:
     rows = await connection.execute(
         """
         with open as (
-            select r.site_id, count(*) as orders, min(r.started_at) as since
-            from round r
-            join round_name n on n.site_id = r.site_id and n.round_id = r.id and n.kind = 'order'
-            where r.started_at between %(from)s and %(to)s
-                and not exists (select from order_outcome o
-                    where o.site_id = n.site_id and o.order_id = n.order_id)
-            group by r.site_id
+            select site_id, count(*) as rounds, min(first_at) as since from round_course
+            where not closed and first_at between %(from)s and %(to)s group by site_id
         )
         select s.name, s.created_at as made_at, h.first_contact_at,
             p.last_seen_at as contact_at, p.clock_offset_s as offset_s, p.status,
-            (select max(started_at) from round r where r.site_id = s.id) as round_at,
+            (select max(first_at) from round_course r where r.site_id = s.id) as round_at,
             (select body from scope c where c.site_id = s.id order by version desc limit 1)
                 as scope,
             (select count(*) from site_key k where k.site_id = s.id and k.revoked_at is null)
                 as keys,
-            coalesce(open.orders, 0) as open_orders, open.since as open_since
+            coalesce(open.rounds, 0) as open_rounds, open.since as open_since
         from site s
         left join lateral (
             select * from spool where site_id = s.id order by last_seen_at desc limit 1
@@ -127,7 +122,7 @@ async def site_facts(connection: Connection, now: datetime) -> list[SiteFacts]:
         left join open on open.site_id = s.id
         order by s.name
         """,
-        {"from": now - _OPEN_WITHIN, "to": now - _OPEN_FOR},
+        {"from": now - _OPEN_WITHIN, "to": now - OVERDUE_AFTER},
     )
     return [
         SiteFacts(**row | {"scope": bytes(row["scope"]) if row["scope"] is not None else None})

@@ -30,7 +30,7 @@ def site(name: str = "office", **fields: Any) -> SiteFacts:
         "status": None,
         "round_at": NOW - HOUR,
         "scope": SCOPE,
-        "open_orders": 0,
+        "open_rounds": 0,
         "open_since": None,
     }
     return SiteFacts(name, **usual | fields)
@@ -77,7 +77,7 @@ def test_a_site_without_a_key_is_not_expected() -> None:
 
 
 def test_of_a_site_that_is_not_heard_of_nothing_else_is_late() -> None:
-    gone = site(contact_at=NOW - 3 * HOUR, round_at=MADE, open_orders=4, open_since=MADE)
+    gone = site(contact_at=NOW - 3 * HOUR, round_at=MADE, open_rounds=4, open_since=MADE)
 
     assert list(late(gone)) == ["site office contact"]
 
@@ -108,16 +108,10 @@ def test_a_first_round_is_expected_from_when_something_was_chosen() -> None:
     assert list(late(site(round_at=None))) == ["site office rounds"]
 
 
-def test_a_rounds_begin_is_taken_by_the_hubs_clock() -> None:
-    ahead = site(round_at=NOW + timedelta(days=2), offset_s=-timedelta(days=3).total_seconds())
+def test_rounds_that_do_not_close_are_late_with_their_number() -> None:
+    said = late(site(open_rounds=2, open_since=NOW - 7 * HOUR))
 
-    assert "site office rounds" in late(ahead)
-
-
-def test_orders_without_an_outcome_are_late_with_their_number() -> None:
-    said = late(site(open_orders=12, open_since=NOW - 7 * HOUR))
-
-    assert "12 orders have no outcome" in said["site office reads"]
+    assert "2 rounds are not closed" in said["site office reads"]
 
 
 @pytest.mark.parametrize(("offset_s", "side"), [(-172800.0, "ahead of"), (400.0, "behind")])
@@ -127,6 +121,10 @@ def test_a_clock_that_is_off_is_told(offset_s: float, side: str) -> None:
 
 def test_a_disk_that_is_full_in_a_week_is_told() -> None:
     assert "3.5 days" in late(site(status=json.dumps({"disk_days": 3.5})))["site office disk"]
+
+
+def test_a_disk_that_is_full_is_told() -> None:
+    assert "is full, and" in late(site(status=json.dumps({"full": True})))["site office disk"]
 
 
 def test_where_ingest_does_not_run_it_is_the_cause_of_every_silence() -> None:
