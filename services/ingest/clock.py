@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 _BY_THE_WAY_S = 2.0  # so much the way to the hub takes: no clock is called wrong for less
@@ -33,8 +34,7 @@ class Contact(NamedTuple):
     @property
     def offset_s(self) -> float:
         """What must be added to the site's time to have the hub's; 0 where they agree."""
-        offset_s = (self.hub_at - self.site_at).total_seconds()
-        return offset_s if abs(offset_s) > _BY_THE_WAY_S else 0.0
+        return _counted((self.hub_at - self.site_at).total_seconds())
 
 
 def usable(instant: datetime) -> datetime | None:
@@ -43,6 +43,15 @@ def usable(instant: datetime) -> datetime | None:
         return instant.astimezone(UTC)
     except OverflowError:
         return None
+
+
+class _Heard(NamedTuple):
+    """A contact, in seconds from the batch's arrival."""
+
+    site_s: float
+    offset_s: float
+    hub_s: float
+    last: int | None
 
 
 @dataclass(frozen=True)
@@ -67,53 +76,78 @@ class Clocks:
             age_s: how long before the batch's arrival that was; up to 10 years.
         """
         site_s = self._from_arrival(instant)
-        least_s = self._from_arrival(_EARLIEST)
         after_s, before_s = self._spooled_between(n)
         own = None
-        spooled_at = usable(stored_at) if stored_at else None
-        if spooled_at and age_s is not None:
-            own = Contact(spooled_at, self.arrived_at - timedelta(seconds=age_s))
+        if stored_at is not None and age_s is not None:
+            stored_s = self._from_arrival(stored_at)
+            own = _Heard(stored_s, _counted(-age_s - stored_s), -age_s, n)
             before_s = min(before_s, -age_s)
-
-        def fits(contact: Contact) -> bool:
-            return least_s <= site_s + contact.offset_s <= before_s + _BY_THE_WAY_S
-
-        if own and fits(own) and _apart_s(own, instant) <= _TO_THE_SPOOL_S:
-            return self._steady(own.offset_s)
-        possible = [each for each in (own, *reversed(self.contacts)) if each and fits(each)]
-        likely = [
-            each for each in possible if site_s + each.offset_s >= after_s - _TO_THE_SPOOL_S
+        least_s, latest_s = self._least_s, before_s + _BY_THE_WAY_S
+        only_s = self._only_offset_s
+        if (
+            only_s is not None
+            and least_s <= site_s + only_s <= latest_s
+            and (own is None or abs(own.offset_s - only_s) <= _BY_THE_WAY_S)
+        ):
+            return only_s
+        possible = [
+            each
+            for each in ([own] if own else []) + self._heard
+            if least_s <= site_s + each.offset_s <= latest_s
         ]
-        nearest = min(likely or possible, key=lambda each: _apart_s(each, instant), default=None)
+        if own and own in possible and abs(own.site_s - site_s) <= _TO_THE_SPOOL_S:
+            return self._steady(own.offset_s)
+        likely = [each for each in possible if site_s + each.offset_s >= after_s - _TO_THE_SPOOL_S]
+        nearest = min(likely or possible, key=lambda each: abs(each.site_s - site_s), default=None)
         return self._steady(nearest.offset_s) if nearest else before_s - site_s
+
+    @cached_property
+    def _heard(self) -> list[_Heard]:
+        """From the newest."""
+        return [
+            _Heard(
+                *(self._from_arrival(each.site_at), each.offset_s),
+                *(self._from_arrival(each.hub_at), each.last),
+            )
+            for each in reversed(self.contacts)
+        ]
+
+    @cached_property
+    def _least_s(self) -> float:
+        return self._from_arrival(_EARLIEST)
+
+    @cached_property
+    def _only_offset_s(self) -> float | None:
+        """Where all contacts had one: most clocks are right, or wrong by as much as they were."""
+        steady = {self._steady(each.offset_s) for each in self._heard}
+        return steady.pop() if len(steady) == 1 else None
 
     def _steady(self, offset_s: float) -> float:
         """The offset as the first contact had it: the way takes each message another time, which
         must not change the order of reads."""
         alike = (
             each.offset_s
-            for each in self.contacts
+            for each in reversed(self._heard)
             if abs(each.offset_s - offset_s) <= _BY_THE_WAY_S
         )
         return next(alike, offset_s)
 
     def _spooled_between(self, n: int) -> tuple[float, float]:
-        """The contacts between which the message was spooled, in seconds from the arrival."""
+        """The contacts between which the message was spooled."""
         after_s, before_s = -math.inf, 0.0
-        for each in self.contacts:
-            at_s = self._from_arrival(each.hub_at)
-            if each.last is not None and each.last < n:
-                after_s = max(after_s, at_s)
-            elif each.last is not None:
-                before_s = min(before_s, at_s)
+        for _, _, hub_s, last in self._heard:
+            if last is not None and last < n:
+                after_s = max(after_s, hub_s)
+            elif last is not None:
+                before_s = min(before_s, hub_s)
         return after_s, before_s
 
     def _from_arrival(self, instant: datetime) -> float:
         return (instant - self.arrived_at).total_seconds()
 
 
-def _apart_s(contact: Contact, instant: datetime) -> float:
-    return abs((contact.site_at - instant).total_seconds())
+def _counted(offset_s: float) -> float:
+    return offset_s if abs(offset_s) > _BY_THE_WAY_S else 0.0
 
 
 def billed_at(instant: datetime, offset_s: float) -> datetime:
