@@ -44,6 +44,7 @@ class DiscoverySettings(ServiceSettings):
     )
 
     bus_url: SecretStr | None = None  # amqp://USER:PASSWORD@HOST:PORT; must be set for the service
+    bus_ca_file: Path | None = None  # PEM of the broker's CA; trusted beside the system's
     roster_file: Path = Field(default_factory=lambda: _agent_file("roster.sqlite"))
     ceiling_file: Path = Field(default_factory=lambda: _agent_file("ceiling.toml"))
     credentials_file: Path = Field(default_factory=lambda: _agent_file("credentials.json"))

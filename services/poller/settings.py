@@ -23,6 +23,7 @@ class PollerSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="POLLER_", frozen=True, extra="forbid")
 
     bus_url: SecretStr | None = None  # amqp:// or amqps://; none: an in-process bus is handed in
+    bus_ca_file: Path | None = None  # PEM of the broker's CA; trusted beside the system's
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 2.0  # that a try waits for its answer
     tries: Annotated[int, Field(ge=1, le=10)] = 3
     read_s: Annotated[float, Field(gt=0, le=600)] = 10  # that a whole read may take

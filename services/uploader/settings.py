@@ -53,6 +53,7 @@ class UploaderSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="UPLOADER_", frozen=True, extra="forbid")
 
     bus_url: SecretStr | None = None  # amqp:// or amqps://; none: an in-process bus is handed in
+    bus_ca_file: Path | None = None  # PEM of the broker's CA; trusted beside the system's
     hub_url: Annotated[str, AfterValidator(_hub_url)]
     key_file: Path  # the site key: 0600, or a mounted secret
     ca_file: Path | None = None  # PEM; none: the system's trust store

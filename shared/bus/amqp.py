@@ -27,10 +27,10 @@ from pika.exceptions import (
     StreamLostError,
 )
 
+from shared.bus.address import tls_in_words
 from shared.bus.connection import Connection
 from shared.bus.frames import Frames
 
-HEARTBEAT_S = 20
 _ABORT_S = 1.0
 _REFUSED = 403  # AMQP 0-9-1, access-refused
 
@@ -43,38 +43,9 @@ class RefusedError(LostError):
     """This user may not do that (403)."""
 
 
-def parameters_of(url: str, name: str) -> URLParameters:
-    """What `url` says, with a heartbeat where it sets none.
-
-    Raises:
-        ValueError: not a broker's URL. No part of it is in the text: it holds a password.
-    """
-    try:
-        if not url.startswith(("amqp://", "amqps://")):
-            raise ValueError
-        parameters = URLParameters(url)
-    except (ValueError, TypeError, ssl.SSLError, OSError):
-        raise ValueError(
-            "the broker's URL is not of the form amqp://user:password@host:port/vhost"
-            " (what is special in user, password and vhost is percent-encoded)"
-        ) from None
-    if parameters.heartbeat is None:
-        parameters.heartbeat = HEARTBEAT_S
-    parameters.client_properties = {"connection_name": name}
-    return parameters
-
-
 def in_words(error: BaseException | None) -> str:
     """Why pika says that a connection or channel ended, at most 300 characters."""
-    while True:
-        if isinstance(error, AMQPConnectionWorkflowFailed) and error.exceptions:
-            error = error.exceptions[-1]
-        elif isinstance(error, AMQPConnectorPhaseErrorBase):
-            error = error.exception
-        elif error and type(error) is AMQPConnectionError and error.args:
-            error = error.args[0]
-        else:
-            break
+    error = _cause(error)
     if isinstance(error, ProbableAuthenticationError):
         return "user or password refused"
     if isinstance(error, ProbableAccessDeniedError):
@@ -83,9 +54,24 @@ def in_words(error: BaseException | None) -> str:
         return f"connection lost: {', '.join(map(str, error.args))}"[:300]
     if isinstance(error, ConnectionClosed | ChannelClosed):
         return f"{error.reply_text} ({error.reply_code})"[:300]
+    if isinstance(error, ssl.SSLError):
+        return tls_in_words(error)
     if isinstance(error, OSError):
         return (error.strerror or str(error))[:300]
     return f"{type(error).__name__}: {error}"[:300]
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """What pika wrapped."""
+    while True:
+        if isinstance(error, AMQPConnectionWorkflowFailed) and error.exceptions:
+            error = error.exceptions[-1]
+        elif isinstance(error, AMQPConnectorPhaseErrorBase):
+            error = error.exception
+        elif error and type(error) is AMQPConnectionError and error.args:
+            error = error.args[0]
+        else:
+            return error
 
 
 def settle(future: asyncio.Future[Any], outcome: object = None) -> None:

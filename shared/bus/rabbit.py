@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
-from shared.bus.amqp import Link, LostError, RefusedError, parameters_of
+from shared.bus.address import parameters_of
+from shared.bus.amqp import Link, LostError, RefusedError
 from shared.bus.consumer import Consumer
 from shared.bus.port import BusDownError, Handler, Queue
 from shared.bus.publisher import Publisher, back_off, post_of
@@ -34,15 +36,16 @@ class RabbitBus:
         *,
         feeds: Sequence[Queue] = (),
         name: str = "pagetally",
+        ca_file: Path | None = None,
         publish_timeout_s: float = 60.0,
         connect_timeout_s: float = 60.0,
         store_pause_s: float = 30.0,
     ) -> None:
         """`name` is what the broker shows for this connection.
 
-        Raises: ValueError, where `url` is not a broker's.
+        Raises: ValueError, where `url` is not a broker's, or `ca_file` holds no certificate.
         """
-        self._parameters = parameters_of(url, name)
+        self._parameters = parameters_of(url, name, ca_file)
         given = self._parameters
         self._where = f"broker {given.host}:{given.port}, vhost {given.virtual_host}"
         self._queues = list(feeds)

@@ -18,6 +18,8 @@ from urllib.parse import quote
 
 import pytest
 
+from shared.bus.permissions import Permissions
+from shared.bus.port import EXCHANGE
 from tests.peers import free_port, missing
 
 _BIN = Path("/usr/lib/rabbitmq/bin")  # the wrappers in /usr/sbin change user and log to /var
@@ -73,6 +75,30 @@ class PrivateRabbit:
             ' <<".*">>, <<".*">>, <<".*">>, <<"tests">>)'
         )
         return vhost
+
+    def add_user(self, vhost: str, name: str, allowed: Permissions) -> str:
+        """The URL by which a user of that name reaches the vhost."""
+        backend = "rabbit_auth_backend_internal"
+        user = f'<<"{vhost}-{name}">>'
+        configure, write, read, topic_write, topic_read = (f"<<{_text(each)}>>" for each in allowed)
+        self.erl(
+            f'ok = {backend}:add_user({user}, <<"secret">>, <<"tests">>),'
+            f'ok = {backend}:set_permissions({user}, <<"{vhost}">>,'
+            f' {configure}, {write}, {read}, <<"tests">>),'
+            f'ok = {backend}:set_topic_permissions({user}, <<"{vhost}">>, <<"{EXCHANGE}">>,'
+            f' {topic_write}, {topic_read}, <<"tests">>)'
+        )
+        return f"amqp://{vhost}-{name}:secret@127.0.0.1:{self.port}/{quote(vhost, safe='')}"
+
+    def listen_with_tls(self, address: str, certificate: Path) -> int:
+        """The port of one more listener; `certificate` is PEM with its key and its chain."""
+        port = free_port()
+        self.erl(
+            "rabbit_networking:ensure_ssl(),"
+            f'ok = rabbit_networking:start_ssl_listener({{"{address}", {port}}},'
+            f' [{{certfile, "{certificate}"}}, {{keyfile, "{certificate}"}}], 2)'
+        )
+        return port
 
     def delete_vhost(self, vhost: str) -> None:
         self.erl(f'rabbit_vhost:delete(<<"{vhost}">>, <<"tests">>)')
@@ -175,6 +201,11 @@ class PrivateRabbit:
                 "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none"
             ),
         }
+
+
+def _text(text: str) -> str:
+    """As Erlang writes it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _end(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
