@@ -247,6 +247,7 @@ class Relay:
             raise NotAnsweredError(
                 f"{hub.who}: said nothing of {len(unanswered)} messages", "look at the hub's log"
             )
+        self._failures = 0  # a way that lets something through is worth trying again soon
         if not unanswered:
             self._limit = min(self._most, self._limit * 2)
         log.info("sent", service="uploader", messages=len(told), unanswered=len(unanswered))

@@ -420,6 +420,24 @@ async def test_what_arrives_is_tried_at_once_though_the_hub_was_away(site: Site)
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_way_that_lets_some_through_is_tried_again_soon(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.uploader.back_off._FIRST_S", 0.01)
+    await site.greet()
+    site.relay._failures = 50
+    site.relay._limit = 1
+    site.store(2)
+    site.hub.script = [accept, refuse(502)]
+    running = asyncio.create_task(site.relay.run())
+    try:
+        came = [await asyncio.wait_for(site.hub.came.get(), 5) for _ in range(4)]
+        assert came == [[1], [2], [], [2]]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_new_scope_is_handed_on_once(site: Site) -> None:
     scope = Scope(version=3, author="Ann", changed_at=NOW, segments=["10.0.0.0/24"])
     site.hub.scope = Answer(200, {"etag": '"3"'}, scope.to_json())
