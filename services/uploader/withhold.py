@@ -6,10 +6,13 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from shared.message import Message, Part
+from services.uploader.strike import places, struck, values
+from shared.message import Message
 from shared.messages import (
     DeviceEvent,
     DeviceIdentity,
@@ -27,8 +30,6 @@ from shared.messages import (
     WithheldTarget,
 )
 
-_HIDDEN = "(withheld)"
-_LONGEST = 1024  # shared.messages.Text
 # RFC 1213, RFC 3805: the rows that a read's own fields come from
 _ROWS: Mapping[str, tuple[str, ...]] = {
     "description": ("1.3.6.1.2.1.1.1.",),
@@ -41,16 +42,12 @@ _ROWS: Mapping[str, tuple[str, ...]] = {
 _ATTRIBUTES: Mapping[str, tuple[str, ...]] = {  # of IPP
     "serial": ("printer-serial-number", "printer-device-id"),
 }
-# IPv4, but no part of a longer OID, and IPv6
-_ADDRESS = (
-    r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)"
-    r"|(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])"
-)
 _OF_EVENTS: Mapping[str, tuple[str, ...]] = {
     "serial": ("serial", "serial_before"),
     "mac": ("mac",),
 }
-P = TypeVar("P", bound=Part)
+_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+_LEAST_WITHIN = 4  # octets of a value that is looked for within a row
 Named = TypeVar("Named", Order, SilentDevice, NoCredential, DeviceEvent)
 
 
@@ -63,22 +60,19 @@ def withhold(message: Message, withheld: frozenset[str], salt: str) -> Message:
     """The message without the fields of a read that `withheld` names.
 
     With "address" the target goes too: a word takes its place that is the same for the same target
-    as long as the salt is, and the address is struck from every reason. SegmentsListed stays as it
-    is: without its networks nobody at the hub could choose one.
+    as long as the salt is, and the address is struck from every text. With "hostname" so does a
+    target that is given by name. SegmentsListed stays as it is: without its networks nobody at the
+    hub could choose one.
     """
     if not withheld:
         return message
     if isinstance(message, MeterRead):
         message = _read(message, withheld)
     if isinstance(message, RoundFinished):
-        message = _without_traits(message, withheld)
-    if "address" not in withheld:
-        return message
-    if isinstance(message, MeterRead | ReadFailed):
+        return _round(_without_traits(message, withheld), withheld, salt)
+    if isinstance(message, MeterRead | ReadFailed) and _is_hidden(message.target, withheld):
         hidden = message.model_copy(update={"target": _word(message.target, salt)})
-        return _struck(hidden, _places(message.target))
-    if isinstance(message, RoundFinished):
-        return _round(message, salt)
+        return struck(hidden, places(_places(message.target), addresses="address" in withheld))
     return message
 
 
@@ -94,27 +88,38 @@ def _without_traits(finished: RoundFinished, withheld: frozenset[str]) -> RoundF
     )
 
 
-def _round(finished: RoundFinished, salt: str) -> RoundFinished:
+def _round(finished: RoundFinished, withheld: frozenset[str], salt: str) -> RoundFinished:
+    addresses = "address" in withheld
+
     def worded(each: Named) -> Named:
+        if not _is_hidden(each.target, withheld):
+            return each
         return each.model_copy(update={"target": _word(each.target, salt)})
+
+    def missed(each: NotReached) -> NotReached:
+        if not addresses and not ("hostname" in withheld and _has_name(each.target)):
+            return each
+        reason = places([each.target], addresses=addresses)(each.reason)
+        return NotReached(target=_text(each.target, salt), reason=reason)
 
     return finished.model_copy(
         update={
             "orders": [worded(each) for each in finished.orders],
             "silent": [worded(each) for each in finished.silent],
-            "not_reached": [
-                NotReached(
-                    target=_text(each.target, salt),
-                    reason=_without_places(each.reason, [each.target]),
-                )
-                for each in finished.not_reached
-            ],
+            "not_reached": [missed(each) for each in finished.not_reached],
             "no_credential": [
-                _struck(worded(each), _places(each.target)) for each in finished.no_credential
+                struck(worded(each), places(_places(each.target), addresses=True))
+                if _is_hidden(each.target, withheld)
+                else each
+                for each in finished.no_credential
             ],
             "events": [
                 worded(each).model_copy(
-                    update={"before": _word(each.before, salt) if each.before else None}
+                    update={
+                        "before": _word(each.before, salt)
+                        if each.before and _is_hidden(each.before, withheld)
+                        else each.before
+                    }
                 )
                 for each in finished.events
             ],
@@ -123,11 +128,13 @@ def _round(finished: RoundFinished, salt: str) -> RoundFinished:
 
 
 def _read(read: MeterRead, withheld: frozenset[str]) -> MeterRead:
-    values = {getattr(read.device, field) for field in withheld} - {None, ""}
-    spellings = {spelling for value in values for spelling in _spellings(value)}
+    held = {getattr(read.device, field) for field in withheld} - {None, ""}
+    spellings = {spelling for value in held for spelling in _spellings(value)}
+    within = [octets for value in held for octets in _octets(value) if len(octets) >= _LEAST_WITHIN]
     rows = tuple(row for field in withheld for row in _ROWS.get(field, ()))
     named = {name for field in withheld for name in _ATTRIBUTES.get(field, ())}
-    return read.model_copy(
+    counted = {oid for source in read.sources.values() for oid in source}
+    kept = read.model_copy(
         update={
             "device": read.device.model_copy(update=dict.fromkeys(withheld)),
             "varbinds": {
@@ -135,6 +142,7 @@ def _read(read: MeterRead, withheld: frozenset[str]) -> MeterRead:
                 for oid, varbind in read.varbinds.items()
                 if not oid.startswith(rows)
                 and not (isinstance(varbind[1], str) and varbind[1] in spellings)
+                and (oid in counted or not _holds(varbind[1], within))
             },
             "attributes": {
                 name: (syntax, value)
@@ -144,6 +152,7 @@ def _read(read: MeterRead, withheld: frozenset[str]) -> MeterRead:
             },
         }
     )
+    return struck(kept, values(held))
 
 
 def _spellings(value: str) -> tuple[str, ...]:
@@ -151,29 +160,42 @@ def _spellings(value: str) -> tuple[str, ...]:
     return (value, value.encode().hex(), value.replace(":", "").lower())
 
 
-def _struck(message: P, places: Iterable[str]) -> P:
-    """The message with where its target is struck from the texts that are made for people."""
-
-    def strike(text: str) -> str:
-        return _without_places(text, places)
-
-    fields: dict[str, Any] = {}
-    if isinstance(message, ReadFailed):
-        fields = {"reason": strike(message.reason), "tried": [strike(t) for t in message.tried]}
-    elif isinstance(message, NoCredential):
-        fields = {"reason": strike(message.reason)}
-    elif isinstance(message, MeterRead):
-        fields = {"notes": [strike(note) for note in message.notes]}
-        if message.no_meters_because:
-            fields["no_meters_because"] = strike(message.no_meters_because)
-    return message.model_copy(update=fields)
+def _octets(value: str) -> tuple[bytes, ...]:
+    """How an octet string may hold it among others: as text, as a MAC, as an address."""
+    octets = [value.lower().encode()]
+    if _MAC.fullmatch(value):
+        octets.append(bytes.fromhex(value.replace(":", "")))
+    with suppress(ValueError):
+        octets.append(ip_address(value).packed)
+    return tuple(octets)
 
 
-def _without_places(text: str, places: Iterable[str]) -> str:
-    """The longest first, as one may be within another; and whatever looks like an address."""
-    named = sorted((re.escape(place) for place in places if place), key=len, reverse=True)
-    words = "|".join([*named, _ADDRESS])
-    return re.sub(words, _HIDDEN, text)[:_LONGEST]
+def _holds(varbind: object, within: Iterable[bytes]) -> bool:
+    if not isinstance(varbind, str):
+        return False
+    try:
+        octets = bytes.fromhex(varbind).lower()
+    except ValueError:  # an OID
+        return False
+    return any(one.lower() in octets for one in within)
+
+
+def _is_hidden(target: ReportedTarget, withheld: frozenset[str]) -> bool:
+    if "address" in withheld:
+        return not isinstance(target, WithheldTarget)
+    return "hostname" in withheld and isinstance(target, IppTarget) and _has_name(target.ipp)
+
+
+def _has_name(text: str) -> bool:
+    """Whether it is the URL of a printer whose host is no address."""
+    try:
+        parts = urlsplit(text)
+        if parts.scheme not in ("ipp", "ipps") or not parts.hostname:
+            return False
+        ip_address(parts.hostname)
+    except ValueError:
+        return "://" in text
+    return False
 
 
 def _places(target: ReportedTarget) -> tuple[str, ...]:

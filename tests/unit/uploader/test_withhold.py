@@ -6,8 +6,10 @@ from services.uploader.withhold import unknown_fields, withhold
 from shared.decode import decode
 from shared.message import Message
 from shared.messages import (
+    Alert,
     DeviceEvent,
     DeviceIdentity,
+    DeviceStatus,
     IppTarget,
     MeterRead,
     NoCredential,
@@ -21,6 +23,7 @@ from shared.messages import (
     SnmpTarget,
     SpooledQueue,
     SpooledTarget,
+    SupplyLevel,
     WithheldTarget,
     order_id,
 )
@@ -167,6 +170,69 @@ def test_a_withheld_address_leaves_no_trace_in_a_round() -> None:
 def test_a_withheld_field_leaves_no_trace_in_a_round(field: str, trace: str) -> None:
     assert trace in round_finished().to_json().decode()
     assert trace not in without(round_finished(), field).to_json().decode()
+
+
+def test_a_printer_that_is_given_by_name_tells_its_host_name_nowhere() -> None:
+    named = IppTarget(ipp="ipp://Printer-1.example:631/ipp/print")
+    failed = read_failed().model_copy(
+        update={"target": named, "reason": "printer-1.example: no answer from 10.0.0.1"}
+    )
+    finished = round_finished().model_copy(
+        update={
+            "orders": [Order(order=order_id(ROUND, named), target=named)],
+            "not_reached": [NotReached(target=named.ipp, reason=f"{named.ipp}: no such name")],
+        }
+    )
+
+    assert "printer-1" not in without(failed, "hostname").to_json().decode().lower()
+    assert "printer-1" not in without(finished, "hostname").to_json().decode().lower()
+    assert "10.0.0.1" in without(failed, "hostname").to_json().decode()
+
+
+@pytest.mark.parametrize("ipp", ["ipp://10.0.0.7/ipp/print", "ipp://[fd00::7]:631/ipp/print"])
+def test_a_printer_that_is_given_by_address_is_hidden_with_the_address_alone(ipp: str) -> None:
+    failed = read_failed().model_copy(update={"target": IppTarget(ipp=ipp)})
+    assert without(failed, "hostname") == failed
+
+
+def test_what_is_withheld_is_struck_from_the_panel_the_alerts_and_the_supplies() -> None:
+    read = meter_read().model_copy(
+        update={
+            "notes": ["printer-1 is PRINTER-1, not printer-10"],
+            "no_meters_because": "2nd floor, “Süd”",
+            "status": DeviceStatus(printer="idle", console=["Ready", "VB0001 10.0.0.2"]),
+            "alerts": [Alert(index="1", description="call for VB0001")],
+            "supplies": [SupplyLevel(index="1.1", description="Toner of VB0001")],
+        }
+    )
+
+    kept = without(read, "serial", "hostname", "location", "address")
+
+    assert isinstance(kept, MeterRead)
+    assert kept.notes == ["(withheld) is (withheld), not printer-10"]
+    assert kept.no_meters_because == "(withheld)"
+    assert kept.status.console == ["Ready", "(withheld) (withheld)"]
+    assert kept.alerts[0].description == "call for (withheld)"
+    assert kept.supplies[0].description == "Toner of (withheld)"
+
+
+def test_a_row_that_holds_what_is_withheld_among_other_things_goes_too() -> None:
+    rows = {
+        "1.3.6.1.4.1.1347.1": ("OctetString", b"MFG:Kyocera;SN:vb0001;".hex()),
+        "1.3.6.1.4.1.1347.2": ("OctetString", "ff0017c8010203ff"),
+        "1.3.6.1.4.1.1347.3": ("OctetString", "000a00000201"),
+        "1.3.6.1.4.1.1347.4": ("OctetString", b"another".hex()),
+        "1.3.6.1.4.1.1347.5": ("ObjectIdentifier", "1.3.6.1.4.1.1347.41"),
+        "1.3.6.1.4.1.1347.6": ("OctetString", b"counts of VB0001".hex()),
+    }
+    read = meter_read().model_copy(
+        update={"varbinds": rows, "sources": {"total": ["1.3.6.1.4.1.1347.6"]}}
+    )
+
+    kept = without(read, "serial", "mac", "address")
+
+    assert isinstance(kept, MeterRead)
+    assert [oid[-1] for oid in kept.varbinds] == ["4", "5", "6"]
 
 
 def test_the_computer_that_a_device_is_attached_to_is_an_address_too() -> None:
