@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -106,4 +107,8 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def shown_at(instant: datetime | None, zone: ZoneInfo) -> str:
-    return f"{instant.astimezone(zone):%Y-%m-%d %H:%M %Z}" if instant else "never"
+    if instant is None:
+        return "never"
+    with suppress(OverflowError):  # of a round's begin, by a clock that shows the year 1 or 9999
+        instant = instant.astimezone(zone)
+    return f"{instant:%Y-%m-%d %H:%M %Z}"

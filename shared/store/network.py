@@ -64,10 +64,10 @@ async def network_of(connection: Connection, site_name: str) -> Network | None:
 
 
 async def newest_listed(connection: Connection, site_id: int) -> SegmentsListed | None:
-    """The list of segments that came last from a site."""
+    """The list of segments that came last from a site; its instant is by the hub's clock."""
     found = await connection.execute(
-        "select body from message where site_id = %s and type = 'segments.listed.v1'"
-        " order by ledger_no desc limit 1",
+        "select body, taken_at + make_interval(secs => clock_offset_s) as listed_at from message"
+        " where site_id = %s and type = 'segments.listed.v1' order by ledger_no desc limit 1",
         (site_id,),
     )
     row = await found.fetchone()
@@ -75,7 +75,7 @@ async def newest_listed(connection: Connection, site_id: int) -> SegmentsListed 
         return None
     listed = decode(SegmentsListed.routing_key, bytes(row["body"]))
     assert isinstance(listed, SegmentsListed)
-    return listed
+    return listed.model_copy(update={"listed_at": row["listed_at"]})
 
 
 def rows_of(

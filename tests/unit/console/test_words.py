@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from services.console.settings import ConsoleSettings
-from services.console.words import device_status, reading, sent, shown_target, size
+from services.console.words import (
+    device_status,
+    reading,
+    sent,
+    shown_at,
+    shown_target,
+    size,
+    zone_of,
+)
 from shared.messages import Preview
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -83,3 +91,13 @@ def test_a_segment_of_which_only_the_broadcast_is_sent_says_that_it_has_no_crede
         "at most 2 datagrams by broadcast, 170 B; no credential is set for it, or all of it is"
         " excluded"
     )
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize(
+    "instant", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)], ids=str
+)
+def test_an_instant_that_no_clock_in_the_zone_shows_is_shown_in_utc(
+    instant: datetime, zone: str
+) -> None:
+    assert shown_at(instant, zone_of(zone))
