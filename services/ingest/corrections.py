@@ -80,7 +80,7 @@ async def _put_in_force(
         (
             *(each.profile, each.basis, each.large_counts, each.no_meters_because),
             *(sources_id(each.sources), each.id, each.corrected_at),
-            *(column and list(column) for column in meter_columns(each)),
+            *(None if column is None else [*column] for column in meter_columns(each)),
             *(site.id, each.read),
         )
         for each in corrections
