@@ -15,6 +15,7 @@ from services.ingest.check import Checked, check_lines
 from services.ingest.clock import Clocks
 from services.ingest.clock_rows import note_contact
 from services.ingest.envelope import Batch, Line
+from services.ingest.keys import Caller, hold_key
 from services.ingest.ledger import Ledger, lock_ledger
 from services.ingest.sites import Site
 from services.ingest.spools import note_spool
@@ -54,14 +55,17 @@ class Sorted:
     rejected: list[Checked]
 
 
-async def accept(store: Store, site: Site, batch: Batch) -> Taken:
+async def accept(store: Store, caller: Caller, batch: Batch) -> Taken:
     """Take in a batch.
 
-    Raises: StoreError, BatchError, where nothing of it is stored and it may be sent again.
+    Raises: StoreError, BatchError, KeyRefusedError (revoked meanwhile), where nothing of it is
+    stored and it may be sent again.
     """
+    site = caller.site
     checked = await asyncio.to_thread(check_lines, batch.lines, site.name)
     async with store.transaction() as connection:
         ledger, received_at = await lock_ledger(connection, site)
+        await hold_key(connection, caller.key_id)
         clocks = await note_contact(connection, site, batch)
         came = await take_in(connection, site, batch, clocks, ledger, checked, received_at)
         new = came.accepted + came.rejected

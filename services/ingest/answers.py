@@ -11,9 +11,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from services.ingest.body import TooSlowError
+from services.ingest.body import TooSlowError, WrongTypeError
 from services.ingest.envelope import BatchError, TooLargeError
+from services.ingest.keys import KeyRefusedError
 from services.ingest.measures import Measures
+from services.ingest.room import NoRoomError
 from services.ingest.told import MAX_CARRIED, MAX_NUMBER, Why
 from shared.log import log
 from shared.store.postgres import StoreError
@@ -22,9 +24,14 @@ _Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 
 
 class EventMessage(BaseModel):
+    """One that is not what its type says is answered with "rejected", and costs no other."""
+
     n: _Number
-    type: Literal["meter.read.v1", "read.failed.v1", "round.finished.v1", "segments.listed.v1"]
-    body: dict[str, Any]
+    type: Annotated[
+        Any,
+        Field(description="meter.read.v1, read.failed.v1, round.finished.v1 or segments.listed.v1"),
+    ] = None
+    body: Annotated[Any, Field(description="The message, as its type has it.")] = None
     stored_at: Annotated[
         datetime | None, Field(description="When it was spooled, by the site's clock.")
     ] = None
@@ -84,14 +91,41 @@ class Fault(BaseModel):
     error: str
 
 
-FAULTS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Fault, "description": "Not a batch; nothing of it was stored"},
-    401: {"model": Fault, "description": "No key, an unknown one, or a revoked one"},
-    408: {"model": Fault, "description": "The body took too long"},
-    413: {"model": Fault, "description": "Too many bytes or messages; send fewer at once"},
-    429: {"model": Fault, "description": "Too much in this minute; see Retry-After"},
-    503: {"model": Fault, "description": "The database is away; see Retry-After"},
+_RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 1}}
 }
+
+
+_CODES = ((TooSlowError, 408), (TooLargeError, 413), (WrongTypeError, 415))
+
+
+def _faults(told: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    return {
+        code: {
+            "model": Fault,
+            "description": words,
+            **({"headers": _RETRY_AFTER} if code in (429, 503) else {}),
+        }
+        for code, words in told.items()
+    }
+
+
+FAULTS = _faults(
+    {
+        401: "No key, an unknown one, or one that ended or was revoked",
+        429: "Too much in this minute",
+        503: "The database is away",
+    }
+)
+BATCH_FAULTS = FAULTS | _faults(
+    {
+        400: "Not a batch; nothing of it was stored",
+        408: "The body took too long",
+        413: "Too many bytes or messages; send fewer at once",
+        415: "Neither JSON nor gzipped JSON",
+        503: "The database is away, or the hub has as much in work as it may",
+    }
+)
 
 
 def add_faults(app: FastAPI, measures: Measures) -> None:
@@ -100,7 +134,7 @@ def add_faults(app: FastAPI, measures: Measures) -> None:
     def told(code: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
         measures.refused.labels(str(code)).inc()
         # what is left of a body is not read: the connection is of no more use
-        close = {"Connection": "close"} if code in (401, 408, 413, 429) else {}
+        close = {"Connection": "close"} if code in (401, 408, 413, 415, 429, 503) else {}
         return JSONResponse({"error": text}, code, {**(headers or {}), **close})
 
     @app.exception_handler(HTTPException)
@@ -109,8 +143,16 @@ def add_faults(app: FastAPI, measures: Measures) -> None:
 
     @app.exception_handler(BatchError)
     async def not_a_batch(_: Request, error: BatchError) -> JSONResponse:
-        code = 413 if isinstance(error, TooLargeError) else 400
-        return told(408 if isinstance(error, TooSlowError) else code, str(error))
+        code = next((code for kind, code in _CODES if isinstance(error, kind)), 400)
+        return told(code, str(error))
+
+    @app.exception_handler(KeyRefusedError)
+    async def no_key(_: Request, error: KeyRefusedError) -> JSONResponse:
+        return told(401, str(error), {"WWW-Authenticate": "Bearer"})
+
+    @app.exception_handler(NoRoomError)
+    async def no_room(_: Request, __: NoRoomError) -> JSONResponse:
+        return told(503, "the hub has as much in work as it may", {"Retry-After": "5"})
 
     @app.exception_handler(StoreError)
     async def no_database(_: Request, error: StoreError) -> JSONResponse:

@@ -13,6 +13,7 @@ from typing import Any
 from services.ingest.choosing_command import add_choosing
 from services.ingest.device_command import add_arguments as add_device
 from services.ingest.entered_command import add_arguments as add_meter
+from services.ingest.keys_command import add_key_verbs
 from services.ingest.late_command import add_arguments as add_late
 from services.ingest.missing_command import add_arguments as add_missing
 from services.ingest.missing_command import chosen_sites
@@ -28,11 +29,9 @@ from services.ingest.rejected_command import add_arguments as add_rejected
 from services.ingest.sites import (
     AdminError,
     add_customer,
-    add_key,
     add_site,
     customers,
     one_line,
-    revoke_keys,
     site_named,
     sites,
 )
@@ -121,19 +120,12 @@ def _add_site(parser: _Parser) -> None:
     add.add_argument("name", metavar="NAME")
     add.set_defaults(do=_site_add)
     _add_rows(verbs.add_parser("list"), sites)
-    for verb, do, about in (
-        ("key", _site_key, "a new key, shown this once"),
-        ("revoke", _site_revoke, "revoke the site's keys"),
-        ("scope", _site_scope, "show the scope, or set it from a JSON file"),
-    ):
-        act = verbs.add_parser(verb, help=about)
-        act.add_argument("name", metavar="NAME")
-        act.set_defaults(do=do)
-        if verb == "revoke":
-            act.add_argument("--key-file", type=Path, metavar="FILE", help="only the key in it")
-        if verb == "scope":
-            act.add_argument("file", nargs="?", type=Path, metavar="FILE")
-            act.add_argument("--author", metavar="NAME", help="default: who runs this")
+    scope = verbs.add_parser("scope", help="show the scope, or set it from a JSON file")
+    scope.add_argument("name", metavar="NAME")
+    scope.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    scope.add_argument("--author", metavar="NAME", help="default: who runs this")
+    scope.set_defaults(do=_site_scope)
+    add_key_verbs(verbs.add_parser)
     add_choosing(verbs.add_parser)
 
 
@@ -183,19 +175,6 @@ async def _customer_add(store: Store, args: Arguments) -> None:
 
 async def _site_add(store: Store, args: Arguments) -> None:
     await add_site(store, args.customer, args.name)
-
-
-async def _site_key(store: Store, args: Arguments) -> None:
-    print(await add_key(store, await site_named(store, args.name)))
-
-
-async def _site_revoke(store: Store, args: Arguments) -> None:
-    site = await site_named(store, args.name)
-    key = args.key_file.read_text(encoding="utf-8").strip() if args.key_file else None
-    revoked = await revoke_keys(store, site, key)
-    if not revoked:
-        raise AdminError(f"site {site.name} has no such key in force")
-    print(f"{revoked} revoked")
 
 
 async def _site_scope(store: Store, args: Arguments) -> None:

@@ -1,8 +1,7 @@
-"""The body of POST /v1/events: unpacked within bounds, and cut into messages as received."""
+"""The body of POST /v1/events: cut into its messages as received."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +26,6 @@ from shared.log import log
 
 _T = TypeVar("_T")
 _NOTHING = msgspec.Raw(b"")
-_CHUNK = 65_536
 
 
 class BatchError(ValueError):
@@ -82,35 +80,6 @@ class _Numbered(msgspec.Struct):
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _NUMBERED = msgspec.json.Decoder(_Numbered)
 _NUMBER = msgspec.json.Decoder(Number)
-
-
-class Inflater:
-    """Gunzips piece by piece and never holds more than `limit` bytes of result."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._gunzip = zlib.decompressobj(wbits=31)
-        self._inflated = bytearray()
-
-    def feed(self, piece: bytes) -> None:
-        """Raises: BatchError, TooLargeError."""
-        if self._gunzip.eof and piece:
-            raise BatchError("bytes follow the end of the gzip stream")
-        while piece:
-            try:
-                self._inflated += self._gunzip.decompress(piece, _CHUNK)
-            except zlib.error:
-                raise BatchError("Content-Encoding says gzip, and the body is not") from None
-            if len(self._inflated) > self._limit:
-                raise TooLargeError(f"more than {self._limit} bytes when unpacked")
-            if self._gunzip.unused_data:
-                raise BatchError("bytes follow the end of the gzip stream")
-            piece = self._gunzip.unconsumed_tail
-
-    def result(self) -> bytes:
-        if not self._gunzip.eof:
-            raise BatchError("the gzip stream is cut off")
-        return bytes(self._inflated)
 
 
 def parse_batch(body: bytes, max_messages: int, arrived_at: datetime) -> Batch:

@@ -1,33 +1,104 @@
-"""How many requests and bytes a site may send a minute; counted in memory, in whole minutes."""
+"""How much a key may send a minute, and how often keys may be guessed; counted in memory."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
+_MOST_SOURCES = 1_000
+_MOST_RIGHT = 10_000
+
 
 class Rates:
-    def __init__(self, requests_a_minute: int, kib_a_minute: int) -> None:
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._requests = RateLimitItemPerMinute(requests_a_minute, namespace="requests")
-        self._kib = RateLimitItemPerMinute(kib_a_minute, namespace="kib")
+    """Requests, bytes and messages of each key, in whole minutes."""
 
-    def begin(self, site_id: int) -> int | None:
+    def __init__(self, requests: int, kib: int, messages: int) -> None:
+        """All a minute."""
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._requests = RateLimitItemPerMinute(requests, namespace="requests")
+        self._kib = RateLimitItemPerMinute(kib, namespace="kib")
+        self._messages = RateLimitItemPerMinute(messages, namespace="messages")
+
+    def begin(self, key_id: int) -> int | None:
         """Count one request; the seconds to wait where it is one too many."""
-        key = str(site_id)
+        key = str(key_id)
         if not self._limiter.hit(self._requests, key):
             return self._wait_s(self._requests, key)
-        if not self._limiter.test(self._kib, key):
-            return self._wait_s(self._kib, key)
+        for item in (self._kib, self._messages):
+            if not self._limiter.test(item, key):
+                return self._wait_s(item, key)
         return None
 
-    def received(self, site_id: int, size: int) -> None:
+    def received(self, key_id: int, size: int) -> None:
         """Count the bytes of a body; the one that passes the limit is still taken."""
-        self._limiter.hit(self._kib, str(site_id), cost=max(1, size // 1024))
+        self._limiter.hit(self._kib, str(key_id), cost=max(1, size // 1024))
+
+    def carried(self, key_id: int, messages: int) -> None:
+        """Count a batch's messages; the one that passes the limit is still taken."""
+        if messages:
+            self._limiter.hit(self._messages, str(key_id), cost=messages)
 
     def _wait_s(self, item: RateLimitItem, key: str) -> int:
         resets_at = self._limiter.get_window_stats(item, key).reset_time
         return max(1, int(resets_at - time.time()) + 1)
+
+
+class Guesses:
+    """How many keys a source may try a minute that were not right before.
+
+    A key that was right lately is none: who guesses from a site's own address keeps nobody out.
+    """
+
+    def __init__(self, a_minute: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._now = a_minute, now
+        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._tried: Counter[str] = Counter()
+        self._minute = -1
+
+    def begin(self, address: str, digest: bytes) -> int | None:
+        """Count one try; the seconds to wait where it is one too many."""
+        if digest in self._right:
+            return None
+        minute, second = divmod(int(self._now()), 60)
+        if minute != self._minute:
+            self._minute = minute
+            self._tried.clear()
+        source = self._counted(address)
+        if self._tried[source] >= self._most:
+            return 60 - second
+        self._tried[source] += 1
+        return None
+
+    def right(self, address: str, digest: bytes) -> None:
+        source = self._counted(address)
+        if digest not in self._right and self._tried[source] > 0:
+            self._tried[source] -= 1
+        self._right[digest] = None
+        self._right.move_to_end(digest)
+        if len(self._right) > _MOST_RIGHT:
+            self._right.popitem(last=False)
+
+    def wrong(self, digest: bytes) -> None:
+        self._right.pop(digest, None)
+
+    def _counted(self, address: str) -> str:
+        """Under which name; those beyond the most that are kept apart share one."""
+        source = _source(address)
+        return source if source in self._tried or len(self._tried) < _MOST_SOURCES else "others"
+
+
+def _source(address: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one, of which anybody has as many as he likes."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or (int(found) >> 64))
+    return str(found)

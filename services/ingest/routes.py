@@ -5,20 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import HTTPException
 from fastapi.responses import PlainTextResponse
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.ingest.accept import accept
-from services.ingest.answers import FAULTS, EventAnswer, EventBatch, EventResult, Fault, add_faults
-from services.ingest.body import read_body
-from services.ingest.envelope import TooLargeError, parse_batch
-from services.ingest.limits import Rates
+from services.ingest.answers import (
+    BATCH_FAULTS,
+    FAULTS,
+    EventAnswer,
+    EventBatch,
+    EventResult,
+    Fault,
+    add_faults,
+)
+from services.ingest.envelope import parse_batch
+from services.ingest.intake import Intake
+from services.ingest.keys import Caller, KeyRefusedError, caller_of, digest_of, key_in
+from services.ingest.limits import Guesses, Rates
 from services.ingest.measures import Measures
 from services.ingest.settings import IngestSettings
-from services.ingest.sites import Site, site_of_key
 from shared.clock import utc_now
 from shared.log import log
 from shared.scope import Scope
@@ -34,29 +44,36 @@ _BATCH_BODY = {
 }
 
 
-class _Caller:
-    """Who asks: the site of the key, if it has not asked too much."""
+_KEY = HTTPBearer(auto_error=False, bearerFormat="pt_…", description="A site's key.")
 
-    def __init__(self, store: Store, rates: Rates) -> None:
-        self._store, self._rates = store, rates
 
-    async def __call__(self, request: Request) -> Site:
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        site = await site_of_key(self._store, key.strip()) if scheme.lower() == "bearer" else None
-        if site is None:
-            raise HTTPException(
-                401,
-                "unknown or revoked site key; Authorization: Bearer pt_… is wanted",
-                {"WWW-Authenticate": "Bearer"},
-            )
-        wait_s = self._rates.begin(site.id)
+class _Asking:
+    """Who asks: a site by its key, if it has not asked too much."""
+
+    def __init__(self, store: Store, rates: Rates, guesses: Guesses) -> None:
+        self._store, self._rates, self._guesses = store, rates, guesses
+
+    async def __call__(self, request: Request, _: Annotated[object, Depends(_KEY)]) -> Caller:
+        """Raises: KeyRefusedError, HTTPException, StoreError."""
+        digest = digest_of(key_in(request.headers.get("authorization", "")))
+        address = request.client.host if request.client else ""
+        wait_s = self._guesses.begin(address, digest)
         if wait_s is not None:
-            raise HTTPException(
-                429,
-                f"site {site.name} sent too much in this minute; again in {wait_s} s",
-                {"Retry-After": str(wait_s)},
-            )
-        return site
+            raise _too_much(f"too many unknown keys came from {address}", wait_s)
+        try:
+            caller = await caller_of(self._store, digest)
+        except KeyRefusedError:
+            self._guesses.wrong(digest)
+            raise
+        self._guesses.right(address, digest)
+        wait_s = self._rates.begin(caller.key_id)
+        if wait_s is not None:
+            raise _too_much(f"site {caller.site.name} sent too much in this minute", wait_s)
+        return caller
+
+
+def _too_much(what: str, wait_s: int) -> HTTPException:
+    return HTTPException(429, f"{what}; again in {wait_s} s", {"Retry-After": str(wait_s)})
 
 
 def create_app(
@@ -70,35 +87,30 @@ def create_app(
         redoc_url=None,
     )
     measures = Measures()
-    rates = Rates(settings.requests_a_minute, settings.kib_a_minute)
-    caller = Depends(_Caller(store, rates))
+    rates = Rates(settings.requests_a_minute, settings.kib_a_minute, settings.messages_a_minute)
+    asked = Depends(_Asking(store, rates, Guesses(settings.unknown_keys_a_minute)))
+    intake = Intake(settings)
 
-    @app.post("/v1/events", responses=FAULTS, openapi_extra=_BATCH_BODY)
-    async def events(request: Request, site: Site = caller) -> EventAnswer:
+    @app.post("/v1/events", responses=BATCH_FAULTS, openapi_extra=_BATCH_BODY)
+    async def events(request: Request, caller: Caller = asked) -> EventAnswer:
         """Store each message once, and say what became of it."""
         arrived_at = now()
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length[:18]) > settings.max_body_bytes:
-            raise TooLargeError(f"{length[:18]} bytes; at most {settings.max_body_bytes}")
-        body, size = await read_body(
-            request.stream(),
-            request.headers.get("content-encoding", "").strip().lower(),
-            max_body_bytes=settings.max_body_bytes,
-            max_json_bytes=settings.max_json_bytes,
-            max_body_s=settings.max_body_s,
-        )
-        rates.received(site.id, size)
-        measures.received.inc(size)
-        with measures.seconds.time():
-            batch = await asyncio.to_thread(parse_batch, body, settings.max_messages, arrived_at)
-            taken = await accept(store, site, batch)
+        async with intake.json_of(caller.site.id, request) as (body, size):
+            rates.received(caller.key_id, size)
+            measures.received.inc(size)
+            with measures.seconds.time():
+                batch = await asyncio.to_thread(
+                    parse_batch, body, settings.max_messages, arrived_at
+                )
+                rates.carried(caller.key_id, len(batch.lines))
+                taken = await accept(store, caller, batch)
         counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
         for result in taken.results:
             counts[result.status] += 1
         for status, count in counts.items():
             measures.messages.labels(status).inc(count)
         tell = log.info if taken.results else log.debug  # a site that only says that it lives
-        tell("batch taken", site=site.name, bytes=size, **counts)
+        tell("batch taken", site=caller.site.name, bytes=size, **counts)
         return EventAnswer(
             results=[
                 EventResult(n=it.n, status=it.status, reason=it.reason) for it in taken.results
@@ -117,10 +129,10 @@ def create_app(
             **FAULTS,
         },
     )
-    async def scope(request: Request, site: Site = caller) -> Response:
+    async def scope(request: Request, caller: Caller = asked) -> Response:
         """The whole of what the site shall search and read; its ETag is the version."""
         async with store.transaction() as connection:
-            newest = await newest_scope(connection, site.id)
+            newest = await newest_scope(connection, caller.site.id)
         if newest is None:
             return Response(status_code=204)
         version, body = newest

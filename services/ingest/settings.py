@@ -32,5 +32,8 @@ class IngestSettings(ServiceSettings):
     max_json_bytes: int = Field(default=16_777_216, ge=1024)  # unpacked
     max_messages: int = Field(default=500, ge=1, le=10_000)  # a batch
     max_body_s: float = Field(default=60, gt=0)  # how long a body may take to arrive
-    requests_a_minute: int = Field(default=120, ge=1)  # a site key
-    kib_a_minute: int = Field(default=65_536, ge=1)  # a site key, packed
+    bodies_mib: int = Field(default=64, ge=8)  # of bodies held at once, arriving and unpacked
+    requests_a_minute: int = Field(default=300, ge=1)  # a site key, as the next two
+    kib_a_minute: int = Field(default=131_072, ge=1)  # packed
+    messages_a_minute: int = Field(default=30_000, ge=1)
+    unknown_keys_a_minute: int = Field(default=30, ge=1)  # tried from one address

@@ -1,10 +1,8 @@
-"""Customers, their sites, and the keys by which a site is known."""
+"""Customers and their sites."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
 from dataclasses import dataclass
 from typing import Any, LiteralString
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,7 +10,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from shared.clock import clock_off
 from shared.store.postgres import Connection, Store
 
-_KEY = re.compile(r"pt_[A-Za-z0-9_-]{43}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -25,28 +22,6 @@ class Site:
     id: int
     name: str
     customer_id: int
-
-
-def new_key() -> str:
-    return "pt_" + secrets.token_urlsafe(32)
-
-
-def digest_of(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
-
-
-async def site_of_key(store: Store, key: str) -> Site | None:
-    """The site whose key this is; None where it is no key, or a revoked one."""
-    if not _KEY.fullmatch(key):
-        return None
-    async with store.transaction() as connection:
-        cursor = await connection.execute(
-            "select s.id, s.name, s.customer_id from site_key k join site s on s.id = k.site_id"
-            " where k.digest = %s and k.revoked_at is null",
-            (digest_of(key),),
-        )
-        row = await cursor.fetchone()
-    return Site(**row) if row else None
 
 
 async def add_customer(store: Store, name: str, time_zone: str = "UTC") -> int:
@@ -104,7 +79,8 @@ async def sites(store: Store) -> list[dict[str, Any]]:
     async with store.transaction() as connection:
         cursor = await connection.execute(
             "select s.name, c.name as customer, h.length as messages,"
-            " (select count(*) from site_key k where k.site_id = s.id and revoked_at is null) keys,"
+            " (select count(*) from site_key k where k.site_id = s.id and revoked_at is null"
+            " and coalesce(ends_at > now(), true)) as keys,"
             " (select max(version) from scope where site_id = s.id) as scope,"
             " (select max(last_seen_at) from spool where site_id = s.id) as last_heard,"
             " (select offset_s from clock_sample k where k.site_id = s.id"
@@ -125,27 +101,6 @@ async def site_named(store: Store, name: str) -> Site:
     if row is None:
         raise AdminError(f"there is no site {name!r}; see pagetally admin site list")
     return Site(**row)
-
-
-async def add_key(store: Store, site: Site) -> str:
-    """A new key, which is shown this once: only its SHA-256 is kept."""
-    key = new_key()
-    async with store.transaction() as connection:
-        await connection.execute(
-            "insert into site_key (site_id, digest) values (%s, %s)", (site.id, digest_of(key))
-        )
-    return key
-
-
-async def revoke_keys(store: Store, site: Site, key: str | None = None) -> int:
-    """Revoke one key of the site, or all that are in force; how many that were."""
-    async with store.transaction() as connection:
-        cursor = await connection.execute(
-            "update site_key set revoked_at = now()"
-            " where site_id = %s and revoked_at is null and digest = coalesce(%s, digest)",
-            (site.id, digest_of(key) if key else None),
-        )
-        return cursor.rowcount
 
 
 async def customer_id_of(connection: Connection, name: str) -> int:

@@ -12,8 +12,9 @@ from pathlib import Path
 from services.console import main as console
 from services.console.settings import ConsoleSettings
 from services.ingest import main as ingest
+from services.ingest.keys import add_key
 from services.ingest.settings import IngestSettings
-from services.ingest.sites import Site, add_customer, add_key, add_site, customers, sites
+from services.ingest.sites import Site, add_customer, add_site, customers, sites
 from services.ingest.sites import site_named as named
 from services.reporter import main as reporter
 from services.reporter.settings import ReporterSettings

@@ -109,8 +109,8 @@ async def site_facts(connection: Connection, now: datetime) -> list[SiteFacts]:
             (select max(first_at) from round_course r where r.site_id = s.id) as round_at,
             (select body from scope c where c.site_id = s.id order by version desc limit 1)
                 as scope,
-            (select count(*) from site_key k where k.site_id = s.id and k.revoked_at is null)
-                as keys,
+            (select count(*) from site_key k where k.site_id = s.id and k.revoked_at is null
+                and coalesce(k.ends_at > now(), true)) as keys,
             coalesce(open.rounds, 0) as open_rounds, open.since as open_since
         from site s
         left join lateral (

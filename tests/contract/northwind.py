@@ -10,6 +10,7 @@ from uuid import UUID, uuid4, uuid5
 
 from services.ingest.accept import accept
 from services.ingest.envelope import Batch, Line
+from services.ingest.keys import Caller, add_key, caller_of, digest_of
 from services.ingest.sites import Site
 from services.poller.decode import decode
 from services.poller.device import DeviceRead
@@ -101,21 +102,22 @@ def day(text: str) -> datetime:
 
 async def stored(store: Store, site: Site, reads: Iterable[MeterRead]) -> None:
     """As ingest takes them in, 500 at once."""
+    caller = await caller_of(store, digest_of(await add_key(store, site)))
     spool, lines, number = uuid4(), list[Line](), 0
     for number, read in enumerate(reads, 1):
         lines.append(Line(number, read.routing_key, read.to_json()))
         if len(lines) == 500:
-            await _accepted(store, site, spool, lines)
+            await _accepted(store, caller, spool, lines)
             lines = []
-    await _accepted(store, site, spool, lines)
+    await _accepted(store, caller, spool, lines)
 
 
-async def _accepted(store: Store, site: Site, spool: UUID, lines: list[Line]) -> None:
+async def _accepted(store: Store, caller: Caller, spool: UUID, lines: list[Line]) -> None:
     at = day("2026-11-01")
     batch = Batch(
         spool=spool, first_unsent=1, last=len(lines), sent_at=at, arrived_at=at, lines=lines
     )
-    results = (await accept(store, site, batch)).results
+    results = (await accept(store, caller, batch)).results
     assert {result.status for result in results} <= {"accepted"}, results
 
 

@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from services.ingest.sites import add_key, site_named
+from services.ingest.keys import add_key
+from services.ingest.sites import site_named
 from services.reporter.smtp import Mailer
 from services.reporter.watch import Watcher
 from shared.clock import utc_now

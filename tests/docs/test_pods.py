@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from services.cli import SERVICES
-from services.ingest.sites import add_customer, add_key, add_site
+from services.ingest.keys import add_key
+from services.ingest.sites import add_customer, add_site
 from services.solo.ca import ensure_ca
 from shared.clock import utc_now
 from shared.store.postgres import open_store

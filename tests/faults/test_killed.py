@@ -22,7 +22,8 @@ import pytest
 from psycopg import sql
 
 from services.ingest.gaps import gaps
-from services.ingest.sites import Site, add_customer, add_key, add_site
+from services.ingest.keys import add_key
+from services.ingest.sites import Site, add_customer, add_site
 from services.solo.simulator import SimulatedAgent, simulate
 from shared.bus.port import POLLER_FOUND, UPLOADER_EVENTS
 from shared.bus.rabbit import RabbitBus

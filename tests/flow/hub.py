@@ -12,8 +12,9 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from services.ingest import main as ingest
+from services.ingest.keys import add_key
 from services.ingest.settings import IngestSettings
-from services.ingest.sites import Site, add_customer, add_key, add_site
+from services.ingest.sites import Site, add_customer, add_site
 from services.solo.ca import ensure_ca
 from shared.clock import utc_now
 from shared.decode import decode

@@ -5,7 +5,7 @@ from services.ingest.recipients import cron_fault
 
 
 def test_one_request_too_many_is_told_how_long_to_wait() -> None:
-    rates = Rates(requests_a_minute=2, kib_a_minute=1000)
+    rates = Rates(requests=2, kib=1000, messages=1000)
 
     assert [rates.begin(1), rates.begin(1)] == [None, None]
     wait_s = rates.begin(1)
@@ -16,7 +16,7 @@ def test_one_request_too_many_is_told_how_long_to_wait() -> None:
 
 
 def test_too_many_bytes_close_the_minute() -> None:
-    rates = Rates(requests_a_minute=100, kib_a_minute=10)
+    rates = Rates(requests=100, kib=10, messages=1000)
     rates.begin(1)
     rates.received(1, 20_000)
 

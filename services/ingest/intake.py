@@ -1,0 +1,51 @@
+"""A request's body, from the first byte to JSON, within what the hub may hold at once."""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Request
+
+from services.ingest.body import announced_size, is_gzip, read_body, unpack, unpacked_size
+from services.ingest.envelope import TooLargeError
+from services.ingest.room import Room
+from services.ingest.settings import IngestSettings
+
+_WAIT_S = 10.0
+_TIMES = 6  # what a batch takes until it is stored, by the size of its JSON
+
+
+class Intake:
+    """Bodies that arrive, and batches at work: each site gets at most its share of either."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self._settings = settings
+        half = settings.bodies_mib * 1_048_576 // 2
+        self._arriving = Room(half, half // 4, _WAIT_S)
+        self._unpacked = Room(half, half, _WAIT_S)
+        self._at_work = Room(settings.pool_size, max(1, settings.pool_size // 2), _WAIT_S)
+
+    @asynccontextmanager
+    async def json_of(self, site_id: int, request: Request) -> AsyncIterator[tuple[bytes, int]]:
+        """(the JSON, how many bytes came); both are held until the block ends.
+
+        Raises: BatchError, TooLargeError, TooSlowError, WrongTypeError, NoRoomError.
+        """
+        most, most_json = self._settings.max_body_bytes, self._settings.max_json_bytes
+        packed = is_gzip(request.headers)
+        announced = announced_size(request.headers, most)
+        async with self._arriving.held(site_id, announced):
+            came = await read_body(
+                request.stream(), max_bytes=most, max_s=self._settings.max_body_s
+            )
+            size = unpacked_size(came) if packed else len(came)
+            if size > most_json and not packed:
+                raise TooLargeError(f"more than {most_json} bytes")
+            async with (
+                self._at_work.held(site_id, 1),
+                self._unpacked.held(site_id, _TIMES * size if size <= most_json else 0),
+            ):
+                body = await to_thread(unpack, came, size, most_json) if packed else came
+                yield body, len(came)
