@@ -56,8 +56,8 @@ async def put_listed(
         hub.site_id,
     )
     await hub.run(
-        "insert into message (site_id, ledger_no, id, spool, n, type, round_id, taken_at, received_at,"
-        " body, digest) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        "insert into message (site_id, ledger_no, id, spool, n, type, round_id, taken_at,"
+        " received_at, body, digest) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         *(hub.site_id, row["next"], message.id, uuid4(), row["next"], message.routing_key),
         *(message.round, at(LISTED_AT), at(LISTED_AT), body, hashlib.sha256(body).digest()),
     )
