@@ -91,10 +91,16 @@ def create_app(
     asked = Depends(_Asking(store, rates, Guesses(settings.unknown_keys_a_minute)))
     intake = Intake(settings)
 
+    async def arrival() -> datetime:
+        return now()
+
+    arrived = Depends(arrival)  # the first parameter: nothing may be waited for before it
+
     @app.post("/v1/events", responses=BATCH_FAULTS, openapi_extra=_BATCH_BODY)
-    async def events(request: Request, caller: Caller = asked) -> EventAnswer:
+    async def events(
+        request: Request, arrived_at: datetime = arrived, caller: Caller = asked
+    ) -> EventAnswer:
         """Store each message once, and say what became of it."""
-        arrived_at = now()
         async with intake.json_of(caller.site.id, request) as (body, size):
             rates.received(caller.key_id, size)
             measures.received.inc(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -318,3 +319,16 @@ async def test_a_read_of_the_future_is_billed_when_it_was_spooled_and_shown(worl
     assert "  site clock   2026-11-02 23:00:00 UTC, 2 days ahead" in await explain(
         world.store, read.id
     )
+
+
+async def test_what_a_busy_hub_takes_to_know_the_key_makes_no_clock_wrong(world: World) -> None:
+    agent = await world.site("honest", right)
+    async with world.store.transaction() as connection:
+        await connection.execute("lock table site_key in access exclusive mode")
+        answer = asyncio.create_task(agent.contact("2026-10-01T06:00"))
+        await asyncio.sleep(0.1)
+        world.now = at("2026-10-01T06:10")
+    await answer
+
+    [kept] = await world.hub.rows("select offset_s from clock_sample")
+    assert kept["offset_s"] == 0.0
