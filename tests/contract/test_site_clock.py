@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,9 @@ from services.ingest.typed import rebuild
 from services.reporter.make import gather
 from services.reporter.period import month
 from services.reporter.report import Report
+from services.uploader.boot import SinceBoot
+from services.uploader.relay import Relay
+from services.uploader.spool import Spool
 from shared.message import Message
 from shared.messages import DeviceIdentity
 from shared.store.events import device_events
@@ -25,6 +29,7 @@ from shared.store.postgres import Store
 from shared.store.reports import customer_named
 from tests.contract.test_console import get
 from tests.contract.test_ingest import Hub, a_hub
+from tests.contract.test_spool_at_hub import InProcess
 from tests.unit.ingest.batches import SENT_AT, line, meter_read, raw_line, round_finished, target
 
 Ahead = Callable[[datetime], timedelta]  # how far a clock is ahead, at an instant by the hub's
@@ -332,3 +337,39 @@ async def test_what_a_busy_hub_takes_to_know_the_key_makes_no_clock_wrong(world:
 
     [kept] = await world.hub.rows("select offset_s from clock_sample")
     assert kept["offset_s"] == 0.0
+
+
+async def test_the_uploader_s_own_words_date_a_read_that_waited_while_its_clock_was_set(
+    world: World, tmp_path: Path
+) -> None:
+    hub = world.hub
+    booted = at("2026-10-31T20:00")
+    taken = at("2026-10-31T23:59")
+    world.now = taken
+    ahead = timedelta(2)
+
+    def since_boot() -> SinceBoot:
+        return SinceBoot("this one", (world.now - booted).total_seconds())
+
+    spool = Spool(tmp_path / "spool.sqlite")
+    spool.store([meter_read(1, taken_at=taken + ahead)], taken + ahead, since_boot())
+    world.now, ahead = at("2026-11-01T05:00"), timedelta()
+    relay = Relay(
+        spool,
+        InProcess(hub),
+        publish=_to_nobody,
+        now=lambda: world.now + ahead,
+        since_boot=since_boot,
+        status=lambda: b"{}",
+        contact_s=900,
+        gather_s=0,
+        keep_days=30,
+    )
+    assert await relay.contact(due=False) is None
+
+    [row] = await hub.rows("select billed_at from read")
+    assert row["billed_at"] == taken
+
+
+async def _to_nobody(_: Message) -> None:
+    raise NotImplementedError
