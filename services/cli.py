@@ -20,6 +20,8 @@ COMMANDS = {
     "probe": ("services.poller.command", "read devices now"),
     "record": ("services.poller.record_command", "a redacted walk of a device, for a bug report"),
     "replay": ("services.solo.replay", "answer as recorded devices, on loopback"),
+    "dead": ("services.uploader.dead_command", "messages at the broker that no service could use"),
+    "broker": ("services.uploader.broker_command", "queues and users at the broker"),
     "credential": ("services.discovery.credential_command", "the site's credentials"),
     "sent": ("services.uploader.sent_command", "what left this site"),
     "check": ("services.uploader.check_command", "try every step from here to the hub"),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import Callable
 from operator import methodcaller
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pika
 import pytest
 from pika.exceptions import ChannelClosedByBroker
 
-from shared.bus.permissions import OPERATOR, USERS, permissions
+from services import cli
+from shared.bus.permissions import OPERATOR, USERS
 from shared.bus.port import (
     ASIDE,
     DISCOVERY_SCOPE,
@@ -24,22 +29,19 @@ from shared.bus.port import (
     Queue,
 )
 from shared.bus.rabbit import RabbitBus
+from shared.bus.set_up import QUEUES, password_hash
 from shared.messages import DeviceFound, MeterRead, ReadFailed
 from tests.contract.bus_parts import Inbox, failed, order, scope
 from tests.contract.test_rabbit import at_broker, bus_on, depth
 from tests.peers.rabbit import PrivateRabbit
 
-ALL = (POLLER_FOUND, UPLOADER_EVENTS, DISCOVERY_SCOPE)
 ORDER = DeviceFound.routing_key
 
 
 @pytest.fixture
 async def urls(rabbit: PrivateRabbit, rabbit_vhost: str) -> dict[str, str]:
-    """By user, on a vhost that was set up; and the administrator's."""
-    async with bus_on(rabbit_vhost, feeds=ALL):
-        pass
-    vhost = rabbit_vhost.rpartition("/")[2]
-    users = {name: rabbit.add_user(vhost, name, permissions(name)) for name in (*USERS, "reporter")}
+    """By user, on a vhost as the definitions make it; and the administrator's."""
+    users = rabbit.users(rabbit_vhost.rpartition("/")[2], *USERS, "reporter")
     return {**users, "administrator": rabbit_vhost}
 
 
@@ -47,6 +49,13 @@ async def _holds(urls: dict[str, str], queue: Queue, count: int) -> None:
     async with asyncio.timeout(10):
         while await depth(urls["administrator"], queue.name) != count:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
+
+
+async def test_what_the_definitions_make_is_what_services_would_declare(
+    urls: dict[str, str],
+) -> None:
+    async with bus_on(urls["administrator"], feeds=QUEUES) as bus:
+        await bus.publish(order(1))
 
 
 async def test_an_order_goes_its_whole_way_with_each_service_s_own_user(
@@ -149,3 +158,20 @@ async def test_a_user_who_may_not_declare_is_told_what_to_do_where_a_queue_is_mi
 
     with pytest.raises(BusDownError, match=r"uploader\.events\.2.*pagetally broker set-up"):
         await RabbitBus(urls["poller"], feeds=[UPLOADER_EVENTS], connect_timeout_s=1.0).start()
+
+
+def test_the_command_writes_definitions_and_a_url_a_user_that_only_its_owner_reads(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "broker"
+
+    assert cli.main(["broker", "definitions", str(folder), "--host", "b:5671", "--tls"]) == 0
+
+    made = json.loads((folder / "definitions.json").read_bytes())
+    assert {user["name"] for user in made["users"]} == set(USERS)
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+    for user in made["users"]:
+        url = urlsplit((folder / f"{user['name']}.url").read_text(encoding="utf-8"))
+        assert (url.scheme, url.netloc.rpartition("@")[2], url.path) == ("amqps", "b:5671", "/%2F")
+        salt = base64.b64decode(user["password_hash"])[:4]
+        assert user["password_hash"] == password_hash(url.password or "", salt)

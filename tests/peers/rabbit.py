@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -18,8 +19,7 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.bus.permissions import Permissions
-from shared.bus.port import EXCHANGE
+from shared.bus.set_up import definitions
 from tests.peers import free_port, missing
 
 _BIN = Path("/usr/lib/rabbitmq/bin")  # the wrappers in /usr/sbin change user and log to /var
@@ -76,19 +76,16 @@ class PrivateRabbit:
         )
         return vhost
 
-    def add_user(self, vhost: str, name: str, allowed: Permissions) -> str:
-        """The URL by which a user of that name reaches the vhost."""
-        backend = "rabbit_auth_backend_internal"
-        user = f'<<"{vhost}-{name}">>'
-        configure, write, read, topic_write, topic_read = (f"<<{_text(each)}>>" for each in allowed)
+    def users(self, vhost: str, *names: str) -> dict[str, str]:
+        """Queues and users as the definitions make them; each user's URL."""
+        file = self._folder / "definitions.json"
+        made = definitions(dict.fromkeys(names, ("secret", b"salt")), vhost)
+        file.write_text(json.dumps(made), encoding="utf-8")
         self.erl(
-            f'ok = {backend}:add_user({user}, <<"secret">>, <<"tests">>),'
-            f'ok = {backend}:set_permissions({user}, <<"{vhost}">>,'
-            f' {configure}, {write}, {read}, <<"tests">>),'
-            f'ok = {backend}:set_topic_permissions({user}, <<"{vhost}">>, <<"{EXCHANGE}">>,'
-            f' {topic_write}, {topic_read}, <<"tests">>)'
+            f'{{ok, Made}} = file:read_file("{file}"), ok = rabbit_definitions:import_raw(Made)'
         )
-        return f"amqp://{vhost}-{name}:secret@127.0.0.1:{self.port}/{quote(vhost, safe='')}"
+        where = f"127.0.0.1:{self.port}/{quote(vhost, safe='')}"
+        return {name: f"amqp://{name}:secret@{where}" for name in names}
 
     def listen_with_tls(self, address: str, certificate: Path) -> int:
         """The port of one more listener; `certificate` is PEM with its key and its chain."""
@@ -201,11 +198,6 @@ class PrivateRabbit:
                 "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1 +sbwt none"
             ),
         }
-
-
-def _text(text: str) -> str:
-    """As Erlang writes it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _end(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
