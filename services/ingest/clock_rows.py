@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from services.ingest.clock import Clocks, Contact, usable
@@ -10,14 +11,28 @@ from services.ingest.envelope import Batch
 from services.ingest.sites import Site
 from shared.store.postgres import Connection
 
-# One statement, for each batch pays for its way to the database. A contact that shows nothing new
-# is kept once an hour; those before the last at which none of the batch's messages was spooled
-# cannot be meant.
-_CONTACT = """
-    with since as (
-        select max(arrived_at) as at from clock_sample
-        where site_id = %(site)s and spool = %(spool)s and last < %(first)s
-    ), newest as (
+# From the last contact at which a number was not given yet; of a spool that has none such, from
+# some time before its first.
+_KNOWN = """
+    select spool = %(spool)s as own, last, sent_at, arrived_at from clock_sample
+    where site_id = %(site)s and arrived_at >= coalesce(
+        (
+            select arrived_at from clock_sample
+            where site_id = %(site)s and spool = %(spool)s and last < %(n)s
+            order by arrived_at desc limit 1
+        ),
+        coalesce(
+            (select min(arrived_at) from clock_sample
+                where site_id = %(site)s and spool = %(spool)s),
+            %(arrived)s
+        ) - interval '7 days'
+    )
+    order by arrived_at limit 500
+"""
+# Goes before it in one statement, for each batch pays for its way to the database. A contact that
+# shows nothing new is kept once an hour.
+_NOTE = """
+    with newest as (
         select offset_s, arrived_at from clock_sample
         where site_id = %(site)s and spool = %(spool)s
         order by arrived_at desc limit 1
@@ -31,19 +46,6 @@ _CONTACT = """
         )
         on conflict do nothing
     )
-    select c.spool = %(spool)s as own, c.last, c.sent_at, c.arrived_at
-    from clock_sample c cross join since
-    where c.site_id = %(site)s and c.arrived_at >= coalesce(since.at, '-infinity')
-    order by c.arrived_at desc limit 500
-"""
-
-_AROUND = """
-    select spool = %(spool)s as own, last, sent_at, arrived_at from clock_sample
-    where site_id = %(site)s and arrived_at >= coalesce((
-        select max(arrived_at) from clock_sample
-        where site_id = %(site)s and spool = %(spool)s and last < %(n)s
-    ), '-infinity')
-    order by arrived_at limit 500
 """
 
 
@@ -53,32 +55,32 @@ async def note_contact(connection: Connection, site: Site, batch: Batch) -> Cloc
     if sent_at is None:
         return Clocks(batch.arrived_at, [])
     cursor = await connection.execute(
-        _CONTACT,
+        _NOTE + _KNOWN,
         {
             "site": site.id,
             "spool": batch.spool,
-            "sent": sent_at,
+            "n": min((line.n for line in batch.lines), default=batch.last + 1),
             "arrived": batch.arrived_at,
+            "sent": sent_at,
             "last": batch.last,
-            "first": min((line.n for line in batch.lines), default=batch.last + 1),
         },
     )
-    contacts = [
-        Contact(row["sent_at"], row["arrived_at"], row["last"] if row["own"] else None)
-        for row in reversed(await cursor.fetchall())
-    ]
-    return Clocks(batch.arrived_at, [*contacts, Contact(sent_at, batch.arrived_at, batch.last)])
+    known = _contacts(await cursor.fetchall())
+    return Clocks(batch.arrived_at, [*known, Contact(sent_at, batch.arrived_at, batch.last)])
 
 
 async def clocks_around(
     connection: Connection, site: Site, spool: UUID, n: int, now: datetime
 ) -> Clocks:
-    """What is known of the site's clock around the instant at which a message was spooled."""
-    cursor = await connection.execute(_AROUND, {"site": site.id, "spool": spool, "n": n})
-    return Clocks(
-        now,
-        [
-            Contact(row["sent_at"], row["arrived_at"], row["last"] if row["own"] else None)
-            for row in await cursor.fetchall()
-        ],
+    """What is known of the site's clock since a message of this number was spooled."""
+    cursor = await connection.execute(
+        _KNOWN, {"site": site.id, "spool": spool, "n": n, "arrived": now}
     )
+    return Clocks(now, _contacts(await cursor.fetchall()))
+
+
+def _contacts(rows: list[dict[str, Any]]) -> list[Contact]:
+    return [
+        Contact(row["sent_at"], row["arrived_at"], row["last"] if row["own"] else None)
+        for row in rows
+    ]

@@ -7,8 +7,9 @@ create table clock_sample (
     arrived_at timestamptz not null,   -- by the hub's
     last bigint not null,              -- the highest number that the spool had given by then
     offset_s double precision generated always as (extract(epoch from arrived_at - sent_at)) stored,
-    primary key (site_id, arrived_at, spool)
+    primary key (site_id, spool, arrived_at)
 );
+create index clock_sample_arrived on clock_sample (site_id, arrived_at);
 
 create trigger clock_sample_append_only before update or delete on clock_sample
     for each row execute function refuse_change();
