@@ -14,7 +14,8 @@ import psycopg
 from psycopg.pq import Conninfo
 
 from shared.store.binaries import EmbeddedError, wheel_binaries
-from shared.store.postgres import StoreError
+from shared.store.postgres import StoreError, conninfo_of
+from shared.store.tls import is_on_this_box
 
 _LONGEST_S = 6 * 3600.0
 _TOOLS = ("pg_dump", "pg_restore", "psql")
@@ -25,13 +26,14 @@ def backup(url: str, file: Path) -> None:
 
     Raises: StoreError.
     """
-    major = _server_major(url)
-    tools = _tools(major)
+    conninfo = conninfo_of(url)
+    major = _server_major(conninfo)
+    tools = _tools(major, with_tls=not is_on_this_box(url))
     fresh = file.with_name(file.name + ".new")
     try:
         # made first: it holds all that the hub knows
         os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-        _run([tools / "pg_dump", "--format=custom", "--no-owner", f"--file={fresh}"], url)
+        _run([tools / "pg_dump", "--format=custom", "--no-owner", f"--file={fresh}"], conninfo)
         with fresh.open("rb") as written:
             os.fsync(written.fileno())
         fresh.replace(file)
@@ -48,12 +50,13 @@ def restore(url: str, file: Path) -> None:
     """
     if not file.is_file():
         raise StoreError(f"{file}: no such file")
-    _check_empty(url)
-    major = _server_major(url)
-    tools = _tools(major)
+    conninfo = conninfo_of(url)
+    _check_empty(conninfo)
+    major = _server_major(conninfo)
+    tools = _tools(major, with_tls=not is_on_this_box(url))
     with tempfile.TemporaryDirectory(prefix="pagetally-restore-") as folder:
         script = Path(folder, "restore.sql")
-        _run([tools / "pg_restore", "--no-owner", f"--file={script}", file], url)
+        _run([tools / "pg_restore", "--no-owner", f"--file={script}", file], conninfo)
         ready = Path(folder, "ready.sql")
         _make_ready(script, ready, major)
         _run(
@@ -61,7 +64,7 @@ def restore(url: str, file: Path) -> None:
                 *(tools / "psql", "--no-psqlrc", "--quiet", "--single-transaction"),
                 *("--set=ON_ERROR_STOP=1", "--output=/dev/null", f"--file={ready}"),
             ],
-            url,
+            conninfo,
         )
 
 
@@ -97,13 +100,13 @@ def _server_major(url: str) -> int:
         raise StoreError(f"database: {str(error).splitlines()[0]}") from error
 
 
-def _tools(server_major: int) -> Path:
+def _tools(server_major: int, *, with_tls: bool) -> Path:
     """The folder of the newest pg_dump, pg_restore and psql that are not older than the server.
 
     The newest, because an older pg_restore does not read a newer one's backup.
     """
     found = []
-    for folder in _folders():
+    for folder in _folders(with_tls=with_tls):
         if all((folder / tool).exists() for tool in _TOOLS):
             said = subprocess.run(
                 [folder / "pg_dump", "--version"],
@@ -119,17 +122,19 @@ def _tools(server_major: int) -> Path:
     if newest[0] < server_major:
         raise StoreError(
             f"no pg_dump, pg_restore and psql of PostgreSQL {server_major} or newer here:"
-            f" apt-get install postgresql-client-{server_major}, or pip install"
-            " 'pagetally[embedded]'"
+            f" apt-get install postgresql-client-{server_major}"
+            + ("" if with_tls else ", or pip install 'pagetally[embedded]'")
         )
     return newest[1]
 
 
-def _folders() -> Iterator[Path]:
+def _folders(*, with_tls: bool) -> Iterator[Path]:
     on_path = shutil.which("pg_dump")
     if on_path:
         yield Path(on_path).parent
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if with_tls:
+        return  # the wheel's have none
     try:
         yield wheel_binaries()
     except EmbeddedError:

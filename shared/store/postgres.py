@@ -13,6 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from shared.store.copying import UnfitError, copy_bytes, copy_columns
+from shared.store.tls import advice_of, verified
 
 Connection = AsyncConnection[DictRow]
 _MIGRATION_LOCK = 0x70616765  # "page"
@@ -46,7 +47,7 @@ class Store:
             async with self._pool.connection(timeout=10) as connection:
                 yield connection
         except (PoolTimeout, psycopg.OperationalError) as error:
-            raise StoreError(f"database: {_first_line(error)}") from error
+            raise StoreError(f"database: {in_words(error)}") from error
 
     async def problem(self) -> str | None:
         """What keeps the database from answering, in words; None where it answers."""
@@ -63,7 +64,7 @@ async def open_store(url: str, pool_size: int = 4) -> AsyncIterator[Store]:
     """A store with its migrations run. Raises: StoreError."""
     await migrate(url)
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
-        url,
+        conninfo_of(url),
         min_size=1,
         max_size=pool_size,
         open=False,
@@ -93,7 +94,7 @@ async def savepoint(connection: Connection) -> AsyncIterator[None]:
         errors.NotNullViolation,
         errors.ProgramLimitExceeded,
     ) as error:
-        raise RefusedError(f"database: {_first_line(error)}") from error
+        raise RefusedError(f"database: {in_words(error)}") from error
 
 
 async def copy_rows(
@@ -121,7 +122,7 @@ async def migrate(url: str) -> list[str]:
     """
     try:
         async with await AsyncConnection.connect(
-            url, autocommit=True, connect_timeout=10
+            conninfo_of(url), autocommit=True, connect_timeout=10
         ) as connection:
             await connection.execute("select pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
             await connection.execute(
@@ -140,7 +141,7 @@ async def migrate(url: str) -> list[str]:
                 ran.append(name)
             return ran
     except psycopg.Error as error:
-        raise StoreError(f"database: {_first_line(error)}") from error
+        raise StoreError(f"database: {in_words(error)}") from error
 
 
 async def _begin_session(connection: AsyncConnection[Any]) -> None:
@@ -157,5 +158,18 @@ def _migrations() -> list[tuple[str, str]]:
     return [(entry.name, entry.read_text(encoding="utf-8")) for entry in files]
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+def conninfo_of(url: str) -> str:
+    """What libpq is given; see `shared.store.tls`. Raises: StoreError."""
+    try:
+        return verified(url)
+    except ValueError as error:
+        raise StoreError(f"database: {error}") from None
+
+
+def migration_names() -> list[str]:
+    return [name for name, _ in _migrations()]
+
+
+def in_words(error: Exception) -> str:
+    """One line, with what to try where it is TLS that failed."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300] + advice_of(error)

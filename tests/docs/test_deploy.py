@@ -120,3 +120,12 @@ def test_every_mount_has_its_volume() -> None:
 
 def test_no_secret_value_is_in_the_manifests() -> None:
     assert [d for d in rendered("single") if d["kind"] == "Secret"] == []
+
+
+def test_the_database_speaks_tls_and_those_who_ask_it_hold_its_authority() -> None:
+    pods = {name: container for name, _, container in containers("single")}
+
+    assert "ssl=on" in pods["postgres"]["args"]
+    for service in ("ingest", "reporter", "console"):
+        mounted = {mount["name"]: mount["mountPath"] for mount in pods[service]["volumeMounts"]}
+        assert mounted["hub-ca"] == "/etc/pagetally/ca", service
