@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from services.uploader.boot import SinceBoot, age_s
+from services.uploader.boot import SinceBoot
 from services.uploader.spool import Outgoing, Verdict, Waiting
+
+AgeOf = Callable[[SinceBoot | None], float | None]  # seconds since a message was stored
 
 MAX_MESSAGES = 500
 MAX_BYTES = 1_000_000  # before gzip
@@ -29,7 +31,7 @@ class Answers(NamedTuple):
 
 
 def envelope(
-    outgoing: Outgoing, *, sent_at: datetime, since_boot: SinceBoot | None, status: bytes
+    outgoing: Outgoing, *, sent_at: datetime, age_s: AgeOf, status: bytes
 ) -> tuple[bytes, str]:
     """The JSON of a batch, and of what stands in it around the messages.
 
@@ -44,13 +46,12 @@ def envelope(
     )
     if outgoing.began:
         head += b',"began":' + outgoing.began.encode()
-    messages = b",".join(_message(message, since_boot) for message in outgoing.messages)
+    messages = b",".join(_message(message, age_s(message.stored)) for message in outgoing.messages)
     return b'{%s,"messages":[%s]}' % (head, messages), (b"{%s}" % head).decode()
 
 
-def _message(message: Waiting, since_boot: SinceBoot | None) -> bytes:
-    age = age_s(message.boot, message.boot_s, since_boot)
-    aged = b"" if age is None else b',"age_s":%.3f' % age
+def _message(message: Waiting, age_s: float | None) -> bytes:
+    aged = b"" if age_s is None else b',"age_s":%.3f' % age_s
     return b'{"n":%d,"type":"%s","stored_at":"%s"%s,"body":%s}' % (
         *(message.n, message.type.encode(), message.stored_at.encode(), aged),
         message.body,

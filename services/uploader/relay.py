@@ -7,6 +7,7 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from services.uploader.back_off import (
@@ -26,7 +27,7 @@ from services.uploader.batch import (
     fault_told,
     read_answers,
 )
-from services.uploader.boot import SinceBoot
+from services.uploader.boot import Ages, SinceBoot
 from services.uploader.failures import (
     HubError,
     NotAnsweredError,
@@ -56,9 +57,9 @@ class WayToHub(Protocol):
 class Relay:
     """Carries what is spooled to the hub, and the hub's scope to the bus.
 
-    Before any message an empty batch goes out, after each start, after each failure, and where
-    the spool's file is another one: it costs little where the hub is away, and its answer tells
-    whether the spool's numbers can be gone on with.
+    Before any message an empty batch goes out, after each start, each failure and a long silence,
+    and where the spool's file is another one. It costs little where the hub is away, and its
+    answer tells whether the spool's numbers can be gone on with, and its clocks be believed.
     """
 
     def __init__(
@@ -88,6 +89,8 @@ class Relay:
         self._failures = 0
         self._greeted_for: int | None = None  # the file of which the hub was told
         self._is_greeting = False  # and it was not answered yet
+        self._answered_at: datetime | None = None  # the last batch, by this box's clock
+        self._ages = Ages()
         self._has_renewed = False  # in this contact
         self._has_asked_scope = False  # since this process began
         self._problem: str | None = "the hub was not contacted yet"
@@ -157,7 +160,7 @@ class Relay:
         while True:
             room = MAX_BYTES - BYTES_BEFORE - self._limit * BYTES_AROUND
             batch = await asyncio.to_thread(self._spool.outgoing, self._limit, room)
-            greeting = batch.file != self._greeted_for
+            greeting = batch.file != self._greeted_for or self._was_long_silent()
             if greeting:
                 batch = batch._replace(messages=())
             elif not batch.messages and not at_least_one:
@@ -166,6 +169,11 @@ class Relay:
             self._greeted_for, self._is_greeting = None, greeting
             await self._send(hub, batch)
             self._greeted_for, self._is_greeting = batch.file, False
+            self._answered_at = self._now()
+
+    def _was_long_silent(self) -> bool:
+        since = self._now() - self._answered_at if self._answered_at else timedelta()
+        return abs(since.total_seconds()) > 2 * self._contact_s
 
     async def _send(self, hub: Hub, batch: Outgoing) -> None:
         """One batch, and what the hub says of each of its messages.
@@ -194,14 +202,15 @@ class Relay:
                 self._limit = max(1, len(numbers) // 2)
             await self._left(batch, numbers, blamed=blamed)
             raise
+        if answers.received_at:
+            self._ages.heard(answers.received_at, self._since_boot())
         said = Answered(answers.verdicts, answers.received_at, around)
         await self._keep_verdicts(hub, batch, said)
         await self._renumber(hub, batch, answers)
 
     def _envelope(self, batch: Outgoing) -> tuple[bytes, str]:
-        return envelope(
-            batch, sent_at=self._now(), since_boot=self._since_boot(), status=self._status()
-        )
+        age_s = partial(self._ages.age_s, now=self._since_boot())
+        return envelope(batch, sent_at=self._now(), age_s=age_s, status=self._status())
 
     async def _left(self, batch: Outgoing, numbers: Sequence[int], *, blamed: bool) -> None:
         if numbers:

@@ -7,7 +7,7 @@ message, so that the hub can tell a gap from a delay. Times are ISO 8601 in UTC.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,17 +17,13 @@ from uuid import UUID
 from services.uploader.boot import SinceBoot
 from services.uploader.numbering import Why, at, remember, renew
 from services.uploader.reserve import RESERVE_BYTES
+from services.uploader.rows import Commit, commits, forget, forget_oldest, insert
 from services.uploader.spool_file import FullError, SpoolFile
 from shared.bus.port import CannotStoreError
 from shared.log import log
 from shared.message import Message
 
-_MOST_BYTES_A_COMMIT = 1_000_000  # what the reserve is large enough for; one message may be more
-_FORGOTTEN_AT_ONCE = 500
 _MOST_FORGETTINGS = 10  # for one commit; more would not help where others fill the disk
-
-
-_Commit = list[tuple[Message, bytes]]
 
 
 class Waiting(NamedTuple):
@@ -35,8 +31,7 @@ class Waiting(NamedTuple):
     type: str  # routing key
     body: bytes
     stored_at: str
-    boot: str | None = None  # of boot.SinceBoot, when it was stored
-    boot_s: float | None = None
+    stored: SinceBoot | None = None
 
 
 class Outgoing(NamedTuple):
@@ -95,7 +90,7 @@ class Spool:
         disk, what the hub committed first is forgotten before its time.
         """
         numbers: list[int] = []
-        for commit in _commits([(message, message.to_json()) for message in messages]):
+        for commit in commits([(message, message.to_json()) for message in messages]):
             try:
                 numbers += self._stored(commit, now, since_boot)
             except CannotStoreError as error:
@@ -104,17 +99,17 @@ class Spool:
         self._problem = None
         return numbers
 
-    def _stored(self, commit: _Commit, now: datetime, since_boot: SinceBoot | None) -> list[int]:
+    def _stored(self, commit: Commit, now: datetime, since_boot: SinceBoot | None) -> list[int]:
         forgotten = 0
         try:
             for _ in range(_MOST_FORGETTINGS):
                 with suppress(FullError):
-                    return self._file.write(lambda db: _insert(db, commit, now, since_boot))
-                some = self._file.write(_forget_oldest, from_reserve=True)
+                    return self._file.write(lambda db: insert(db, commit, now, since_boot))
+                some = self._file.write(forget_oldest, from_reserve=True)
                 forgotten += some
                 if not some or not self._file.shrink():
                     break
-            return self._file.write(lambda db: _insert(db, commit, now, since_boot))
+            return self._file.write(lambda db: insert(db, commit, now, since_boot))
         finally:
             if forgotten:
                 log.warning(
@@ -159,8 +154,9 @@ class Spool:
                 " (select min(tries) from message where state = 'waiting') order by n limit ?",
                 (limit,),
             )
-            for row in rows:
-                message = Waiting(*row)
+            for n, kind, body, stored_at, boot, boot_s in rows:
+                stored = SinceBoot(boot, boot_s) if boot else None
+                message = Waiting(n, kind, body, stored_at, stored)
                 room -= len(message.body)
                 if chosen and room < 0:
                     break
@@ -227,7 +223,7 @@ class Spool:
             return 0
         before = at(datetime.fromisoformat(said) - keep)
         forgotten = 0
-        while some := self._file.write(lambda db: _forget(db, before), from_reserve=True):
+        while some := self._file.write(lambda db: forget(db, before), from_reserve=True):
             forgotten += some
         self._file.shrink_if_large()
         return forgotten
@@ -244,63 +240,3 @@ class Spool:
 
     def _one(self, query: str) -> Any:  # noqa: ANN401  (a column of any type)
         return self._file.read(lambda db: db.execute(query).fetchone()[0])
-
-
-def _commits(messages: _Commit) -> Iterator[_Commit]:
-    """In parts that are as large as the reserve allows."""
-    commit: _Commit = []
-    room = _MOST_BYTES_A_COMMIT
-    for message, body in messages:
-        if commit and room < len(body):
-            yield commit
-            commit, room = [], _MOST_BYTES_A_COMMIT
-        commit.append((message, body))
-        room -= len(body)
-    if commit:
-        yield commit
-
-
-def _insert(
-    db: sqlite3.Connection, commit: _Commit, now: datetime, since_boot: SinceBoot | None
-) -> list[int]:
-    numbers = []
-    [spool, last] = db.execute("select id, last from spool").fetchone()
-    for message, body in commit:
-        there = db.execute(
-            "select n from message where id = ? and body = ?", (str(message.id), body)
-        ).fetchone()
-        if there:
-            numbers.append(int(there[0]))
-            continue
-        last += 1
-        db.execute(
-            "insert into message (spool, n, type, id, body, stored_at, boot, boot_s)"
-            " values (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(spool, last, message.routing_key, str(message.id), body, at(now)),
-                *(since_boot or (None, None)),
-            ),
-        )
-        numbers.append(last)
-    db.execute("update spool set last = ?", (last,))
-    return numbers
-
-
-def _forget_oldest(db: sqlite3.Connection) -> int:
-    return _forget(db, before="9999")
-
-
-def _forget(db: sqlite3.Connection, before: str) -> int:
-    """Some of what the hub committed before an instant. Nothing else ever goes."""
-    forgotten = db.execute(
-        "delete from message where rowid in (select rowid from message where state = 'committed'"
-        " and coalesce(received_at, sent_at) < ? order by coalesce(received_at, sent_at) limit ?)",
-        (before, _FORGOTTEN_AT_ONCE),
-    ).rowcount
-    if forgotten:
-        db.execute(
-            "delete from former where"
-            " not exists (select 1 from message m where (m.spool, m.n) = (former.spool, former.n))"
-            " and not exists (select 1 from message m where (m.spool, m.n) = (now_spool, now_n))"
-        )
-    return forgotten

@@ -114,6 +114,7 @@ def test_what_the_hub_committed_makes_room_for_what_comes(full: Filling) -> None
 
 
 def test_what_waits_is_never_forgotten_to_make_room(full: Filling) -> None:
+    full.spool.tried(full.spool.id(), range(1, full.given + 1), NOW, blamed=False)
     full.send()
     full.fill()
     waiting = full.spool.count_waiting()

@@ -95,7 +95,7 @@ def test_a_spool_of_version_1_is_gone_on_with(path: Path) -> None:
     assert spool.store([meter_read(2), meter_read(3)], NOW, SinceBoot("a", 1.0)) == [2, 3]
     spool.close()
     again = Spool(path)
-    assert [message.boot for message in sending(again).messages] == [None, "a"]
+    assert [each.stored for each in sending(again).messages] == [None, SinceBoot("a", 1.0)]
     again.close()
 
 

@@ -345,6 +345,14 @@ async def test_after_a_failure_a_batch_without_messages_goes_first(site: Site) -
     assert site.hub.batches == [[1, 2, 3], [], [], [1, 2, 3]]
 
 
+async def test_after_a_long_silence_a_batch_without_messages_goes_first(site: Site) -> None:
+    """Whoever stood still so long, such as a machine that was paused, finds out by it."""
+    site.store(1)
+    site.now = NOW + timedelta(days=2)
+    await site.relay.contact(due=False)
+    assert site.hub.batches == [[], [1]]
+
+
 async def test_what_left_and_was_not_answered_is_known_to_have_left(site: Site) -> None:
     site.store(1)
     site.hub.script = [refuse(503)]
