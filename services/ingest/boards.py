@@ -52,9 +52,10 @@ class Macs:
         else:
             holders[holders.index(newest)] = newest.longer_by(holder)
 
-    def owner(self, mac: str | None) -> Holder | None:
-        """The device that had it last."""
-        return max(self._holders.get(mac or "", ()), key=_last, default=None)
+    def owner(self, mac: str | None, at: datetime) -> Holder | None:
+        """The device that had it at an instant; what came later, or comes yet, changes nothing."""
+        holders = (each for each in self._holders.get(mac or "", ()) if each.first_at <= at)
+        return max(holders, key=lambda each: (each.first_at, each.key), default=None)
 
     def left_by(self, mac: str, newcomer: Holder) -> Holder | None:
         """The device that had the address until the newcomer did; None where that is not told:

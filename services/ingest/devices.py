@@ -7,25 +7,27 @@ from datetime import datetime
 from uuid import UUID
 
 from services.ingest.boards import Holder, Macs
+from services.ingest.holding import hold_hidden, quarantine
 from services.ingest.identity import (
     KnownDevice,
     Placing,
     Sighting,
     device_key,
     holder,
+    key_of_mac,
     owned,
     place,
     without_serial,
 )
 from services.ingest.sites import Site
-from services.ingest.stay_rows import make_stays, note_stays
+from services.ingest.stay_rows import note_stays
 from services.ingest.waiting import let_go
 from shared.identity import usable_mac
 from shared.messages import MeterRead
 from shared.store.postgres import Connection, copy_rows
 
 _KNOWN = """
-    select d.id, d.key, d.held_because, a.site_id
+    select d.id, d.key, d.held_because, d.held_as, d.held_at, a.site_id
     from device d left join assignment a on a.device_id = d.id and a.to_at = 'infinity'
     where d.customer_id = %s and d.key = any(%s)
 """
@@ -53,11 +55,6 @@ _NEW_DEVICES = """
     )
     select id, key from made
 """
-_HOLD = """
-    update device d set held_because = %s, held_as = %s, held_at = %s,
-        instead_of = (select o.id from device o where o.customer_id = d.customer_id and o.key = %s)
-    where d.customer_id = %s and d.key = %s
-"""
 
 
 async def note_devices(
@@ -70,12 +67,17 @@ async def note_devices(
     sightings = [_sighting(site, read, billed_at) for read, billed_at in reads]
     await let_go(connection, site, sightings)
     keys = {sighting.key for sighting in sightings if sighting.key}
-    cursor = await connection.execute(_KNOWN, (site.customer_id, list(keys)))
+    by_mac = {key_of_mac(site.name, it.mac) for it in sightings if it.mac}
+    cursor = await connection.execute(_KNOWN, (site.customer_id, list(keys | by_mac)))
     found = await cursor.fetchall()
     ids: dict[str, int] = {row["key"]: row["id"] for row in found}
-    known = {row["key"]: KnownDevice(row["site_id"], row["held_because"]) for row in found}
+    known = {
+        row["key"]: KnownDevice(row["site_id"], row["held_because"], row["held_as"], row["held_at"])
+        for row in found
+    }
     holders = await _holders(connection, site, sightings, known)
-    sightings = _told_by_owner(site, sightings, holders)
+    macs = _with_own(site, sightings, holders)
+    sightings = [owned(it, macs.owner(it.mac, it.billed_at)) for it in sightings]
     beside = {each.key for _, each in holders if each.site_id == site.id}
     before = await _placed_before(connection, site, sightings, keys | beside)
     placing = place(site.id, sightings, known, before, Macs(holders))
@@ -87,9 +89,10 @@ async def note_devices(
         "site_id bigint, read_id uuid, device_id bigint, held_because text",
         (_evidence(site.id, read_id, placing, ids) for read_id in own),
     )
-    await _quarantine(connection, site, placing, set(own), ids)
     placed = [(placing.device_keys.get(it.read_id), it) for it in sightings]
     await note_stays(connection, site, [(ids[key], it) for key, it in placed if key])
+    await quarantine(connection, site, placing, ids)
+    await hold_hidden(connection, site, sightings, macs, ids)
 
 
 def _sighting(site: Site, read: MeterRead, billed_at: datetime) -> Sighting:
@@ -106,8 +109,14 @@ async def _holders(
     sightings: Iterable[Sighting],
     known: Collection[str],
 ) -> list[tuple[str, Holder]]:
-    """Who had the MAC addresses of devices that are new, or lack their serial number."""
-    macs = {it.mac for it in sightings if it.mac and (without_serial(it) or it.key not in known)}
+    """Who had the MAC addresses of devices that are new, or lack their serial number now or in
+    another read."""
+    macs = {
+        it.mac
+        for it in sightings
+        if it.mac
+        and (without_serial(it) or it.key not in known or key_of_mac(site.name, it.mac) in known)
+    }
     if not macs:
         return []
     cursor = await connection.execute(_HOLDERS, (site.customer_id, list(macs)))
@@ -123,14 +132,14 @@ async def _holders(
     ]
 
 
-def _told_by_owner(
+def _with_own(
     site: Site, sightings: Sequence[Sighting], holders: Iterable[tuple[str, Holder]]
-) -> list[Sighting]:
+) -> Macs:
     macs = Macs(holders)
     for it in sightings:
         if shown := holder(site.id, it):
             macs.note(it.mac or "", shown)
-    return [owned(it, macs.owner(it.mac)) for it in sightings]
+    return macs
 
 
 async def _placed_before(
@@ -177,25 +186,3 @@ def _evidence(
 ) -> tuple[int, UUID, int | None, str | None]:
     key = placing.device_keys.get(read_id)
     return site_id, read_id, ids[key] if key else None, placing.held.get(read_id)
-
-
-async def _quarantine(
-    connection: Connection, site: Site, placing: Placing, own: set[UUID], ids: dict[str, int]
-) -> None:
-    for key, hold in placing.quarantined.items():
-        await connection.execute(
-            _HOLD,
-            (
-                *(hold.because, hold.held_as, hold.at, hold.instead_of),
-                *(site.customer_id, key),
-            ),
-        )
-    earlier = placing.held.keys() - own
-    for read_id in earlier:
-        await connection.execute(
-            "update evidence set device_id = null, held_because = %s"
-            " where site_id = %s and read_id = %s",
-            (placing.held[read_id], site.id, read_id),
-        )
-    if earlier:
-        await make_stays(connection, site, {ids[key] for key in placing.quarantined})

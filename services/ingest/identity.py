@@ -37,6 +37,15 @@ class Sighting:
 class KnownDevice:
     site_id: int | None  # where it is assigned now
     held_because: str | None = None
+    held_as: str | None = None
+    held_at: datetime | None = None
+
+    def holds(self, sighting: Sighting) -> bool:
+        """Of two that show one key, what each showed before they did can be told."""
+        if self.held_because is None:
+            return False
+        by_time = self.held_as in ("twins", "another_site") and self.held_at is not None
+        return not (by_time and self.held_at and sighting.billed_at < self.held_at)
 
 
 @dataclass(frozen=True)
@@ -72,12 +81,16 @@ def device_key(
         return f"serial {maker[:MAX_LETTERS] or '-'} {serial}", None
     mac = usable_mac(device.mac)
     if mac:
-        return f"mac {site} {mac}", None
+        return key_of_mac(site, mac), None
     if isinstance(target, SpooledTarget):
         queue = f"{target.spooled.host}/{target.spooled.queue}".lower()
         if len(queue) <= _LONGEST_QUEUE:
             return f"spooled {site} {queue}", None
     return None, f"{fault}, and no MAC address to go by"
+
+
+def key_of_mac(site: str, mac: str) -> str:
+    return f"mac {site} {mac}"
 
 
 def without_serial(sighting: Sighting) -> bool:
@@ -138,15 +151,19 @@ def place(
             placing.held[sighting.read_id] = sighting.held_because or "not known whose it is"
             continue
         twins = in_round.setdefault((sighting.key, sighting.round_id), [])
-        hold = _conflict(site_id, sighting, devices.get(sighting.key), twins)
-        if hold is None and sighting.key not in devices:
+        device = devices.get(sighting.key)
+        hold = None
+        if device is None:
             hold = _replaced(site_id, sighting, macs, rounds.values())
+        elif not device.holds(sighting):
+            hold = _conflict(site_id, sighting, device, twins)
         device = devices.setdefault(sighting.key, KnownDevice(site_id))
         if hold:
             _quarantine(placing, sighting.key, hold, twins)
-            device = devices[sighting.key] = KnownDevice(device.site_id, hold.because)
-        if device.held_because:
-            placing.held[sighting.read_id] = device.held_because
+            device = KnownDevice(device.site_id, hold.because, hold.held_as, hold.at)
+            devices[sighting.key] = device
+        if device.holds(sighting):
+            placing.held[sighting.read_id] = device.held_because or ""
             continue
         placing.device_keys[sighting.read_id] = sighting.key
         twins.append(sighting)
@@ -163,13 +180,11 @@ def _quarantine(placing: Placing, key: str, hold: Hold, twins: Iterable[Sighting
 
 
 def _conflict(
-    site_id: int, sighting: Sighting, device: KnownDevice | None, twins: Iterable[Sighting]
+    site_id: int, sighting: Sighting, device: KnownDevice, twins: Iterable[Sighting]
 ) -> Hold | None:
-    """Why the key is in quarantine from now on."""
-    if device and device.held_because:
-        return None
+    """Why the key is in quarantine, from this read on."""
     shown = _shown(sighting.key or "")
-    if device and device.site_id is not None and device.site_id != site_id:
+    if device.site_id is not None and device.site_id != site_id:
         because = (
             f"{shown} is assigned to another site of this customer:"
             " has the device moved, or do two devices show it?"
@@ -183,11 +198,9 @@ def _conflict(
             and not (same and sighting.model == twin.model)
             and not (sighting.spooled or twin.spooled)
         ):
-            because = (
-                f"{shown} answered in one round as {twin.target}"
-                f" and as {sighting.target}: two devices show it"
-            )
-            return Hold("twins", because, sighting.billed_at)
+            one, other = sorted((twin.target, sighting.target))
+            because = f"{shown} answered in one round as {one} and as {other}: two devices show it"
+            return Hold("twins", because, min(twin.billed_at, sighting.billed_at))
     return None
 
 

@@ -28,7 +28,7 @@ _CHANGED = """
     group by came.device_id, came.n
     having not coalesce(bool_or(
             s.value = came.value and s.last_at is null and s.first_at <= came.at
-            and (s.model is not null or came.model is null)
+            and (came.model is null or s.model collate "C" <= came.model)
         ), false)
         or bool_or((s.value <> came.value and s.last_at is null) or s.last_round = came.round_id)
 """
@@ -55,7 +55,7 @@ async def note_stays(
         columns = [list(column) for column in zip(*seen, strict=True)]
         cursor = await connection.execute(_CHANGED, (*columns, site.id))
         changed = {row["device_id"] for row in await cursor.fetchall()}
-        await make_stays(connection, site, changed)
+        await make_stays(connection, site.id, changed)
 
 
 async def make_all_stays(connection: Connection, site: Site) -> None:
@@ -66,19 +66,19 @@ async def make_all_stays(connection: Connection, site: Site) -> None:
     )
     devices = [row["device_id"] for row in await cursor.fetchall()]
     for first in range(0, len(devices), _AT_ONCE):
-        await make_stays(connection, site, devices[first : first + _AT_ONCE])
+        await make_stays(connection, site.id, devices[first : first + _AT_ONCE])
 
 
-async def make_stays(connection: Connection, site: Site, devices: Collection[int]) -> None:
+async def make_stays(connection: Connection, site_id: int, devices: Collection[int]) -> None:
     """Make devices' stays anew from all reads that are theirs."""
     if not devices:
         return
     ids = list(devices)
     await connection.execute(
-        "delete from device_stay where site_id = %s and device_id = any(%s)", (site.id, ids)
+        "delete from device_stay where site_id = %s and device_id = any(%s)", (site_id, ids)
     )
     seen: dict[_Kind, list[Seen]] = {}
-    cursor = await connection.execute(_READS, (site.id, ids))
+    cursor = await connection.execute(_READS, (site_id, ids))
     async for row in cursor:
         mac = usable_mac(row["mac"])
         shown = _seen(row["target"], mac, row["billed_at"], row["round_id"], row["model"])
@@ -86,7 +86,7 @@ async def make_stays(connection: Connection, site: Site, devices: Collection[int
             seen.setdefault((row["device_id"], kind), []).append(each)
     rows = [
         (
-            *(device, site.id, kind, stay.value, stay.model),
+            *(device, site_id, kind, stay.value, stay.model),
             *(stay.first.at, stay.first.round_id),
             *((stay.last.at, stay.last.round_id) if stay.over else (None, None)),
             stay.instead_of,

@@ -25,7 +25,7 @@ class Stay:
     value: str
     first: Seen
     last: Seen
-    model: str | None
+    model: str | None  # of several the first by its letters
     instead_of: str | None = None  # what it had in the round before, and has no more
     over: bool = True
 
@@ -45,7 +45,7 @@ def stays_of(seen: Iterable[Seen]) -> list[Stay]:
                 stay = Stay(each.value, each, each, each.model)
                 stays.append(stay)
             stay.last = max(stay.last, each, key=_in_time)
-            stay.model = stay.model or each.model
+            stay.model = min(filter(None, (stay.model, each.model)), default=None)
             here[each.value] = stay
         if before and not before.keys() & here.keys():
             left = max(before.values(), key=lambda stay: _in_time(stay.last))

@@ -61,4 +61,4 @@ async def give_back(connection: Connection, site: Site, device_id: int, because:
         " where site_id = %s and held_because = %s",
         (device_id, site.id, because),
     )
-    await make_stays(connection, site, [device_id])
+    await make_stays(connection, site.id, [device_id])

@@ -249,7 +249,7 @@ def test_a_stay_of_a_mac_ends_with_the_last_read_whichever_came_first() -> None:
         assert shown is not None
         macs.note(MAC, shown)
 
-    owner = macs.owner(MAC)
+    owner = macs.owner(MAC, NOON + timedelta(3))
 
     assert owner is not None
     assert (owner.key, owner.first_at, owner.last_at) == (

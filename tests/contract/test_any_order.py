@@ -1,0 +1,145 @@
+"""Messages in any order, cut into any batches, come to the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import pytest
+
+from services.ingest.sites import add_customer
+from shared.message import Message
+from shared.messages import DeviceIdentity, MeterRead, Order, RoundFinished, order_id
+from shared.store.postgres import Store
+from tests.contract.test_ingest import Hub, a_hub
+from tests.unit.ingest.batches import NOON, line, meter_read, read_failed, round_finished, target
+
+ROUNDS = [uuid5(UUID(int=1), f"round {n}") for n in range(4)]
+_ROWS = {
+    "read": "select * from read where site_id = %s order by id",
+    "failed": "select * from read_failed where site_id = %s order by id",
+    "order": "select * from order_outcome where site_id = %s order by order_id",
+    "round": "select * from round where site_id = %s order by id",
+    "course": "select * from round_course where site_id = %s order by id",
+    "name": "select * from round_name where site_id = %s order by round_id, part, kind, position",
+    "event": "select * from round_event where site_id = %s order by round_id, part, position",
+    "device": "select key, first_read_at, held_as, held_at, held_because from device"
+    " where customer_id = (select customer_id from site where id = %s) order by key",
+    "evidence": "select e.read_id, d.key, e.held_because from evidence e"
+    " left join device d on d.id = e.device_id where e.site_id = %s order by e.read_id",
+    "stay": "select d.key, s.kind, s.value, s.model, s.first_at, s.first_round, s.last_at,"
+    " s.last_round, s.instead_of from device_stay s join device d on d.id = s.device_id"
+    " where s.site_id = %s order by d.key, s.kind, s.first_at, s.value",
+}
+_ORDERS = 5
+_BY_CHANCE = ("site_id", "received_at")
+
+
+def read(round_: int, at: int, serial: str | None, mac: str | None, **fields: Any) -> MeterRead:
+    """Of the round, at an address of 10.0.0.0/24."""
+    model = fields.pop("model", "M2")
+    return meter_read(
+        at,
+        ROUNDS[round_],
+        DeviceIdentity(make="Kyocera", model=model, serial=serial, mac=mac),
+        taken_at=NOON + timedelta(hours=6 * round_, minutes=at),
+        **fields,
+    )
+
+
+def mac(number: int) -> str:
+    return f"00:11:22:33:44:{number:02x}"
+
+
+def part(round_: int, number: int, parts: int, devices: Sequence[int]) -> RoundFinished:
+    orders = [
+        Order(order=order_id(ROUNDS[round_], target(it)), target=target(it)) for it in devices
+    ]
+    begun = NOON + timedelta(hours=6 * round_)
+    return round_finished(ROUNDS[round_], []).model_copy(
+        update={"part": number, "parts": parts, "orders": orders, "started_at": begun}
+    )
+
+
+STEADY: list[Message] = [
+    # one that moves, changes what it is called, and has another board in the end
+    read(0, 1, "VB00001", mac(1), model=None),
+    read(1, 2, "VB00001", mac(1), model="M3"),
+    read(2, 2, "VB00001", mac(1)),
+    read(3, 1, "VB00001", mac(2)),
+    # one that is called by three names
+    read(0, 11, "VB00011", mac(11), model=None),
+    read(1, 11, "VB00011", mac(11), model="M3"),
+    read(2, 11, "VB00011", mac(11), model="M2"),
+    # one that is known by its MAC address alone, and one that is not known
+    read(0, 5, None, mac(5)),
+    read(2, 6, None, mac(5)),
+    read(1, 7, None, None),
+    # outcomes of both kinds, and rounds in parts
+    read_failed(9, ROUNDS[0]),
+    read_failed(2, ROUNDS[1]),
+    part(0, 1, 2, [1, 5, 9]),
+    part(0, 2, 2, []),
+    part(1, 1, 1, [2, 7]),
+]
+HIDDEN: list[Message] = [  # its serial number is hidden now and then
+    read(0, 1, None, mac(1)),
+    read(1, 1, "VB00001", mac(1)),
+    read(2, 1, None, mac(1)),
+    read(3, 1, "VB00001", mac(1)),
+]
+TWINS: list[Message] = [  # two devices show one serial number from the third round on
+    read(0, 1, "VB00001", mac(1)),
+    read(1, 1, "VB00001", mac(1)),
+    read(2, 1, "VB00001", mac(1)),
+    read(2, 3, "VB00001", mac(3)),
+    read(3, 1, "VB00001", mac(1)),
+]
+
+
+def _instant(message: Message) -> datetime:
+    return message.taken_at if isinstance(message, MeterRead) else NOON + timedelta(days=2)
+
+
+async def rows_after(
+    hub: Hub, messages: Sequence[Message], chance: Random | None
+) -> dict[str, list[dict[str, str]]]:
+    """The rows of a new customer's site, to which they come one by one in the order of their time,
+    or in any order and any batches, some of them twice."""
+    name = str(uuid4())[:8]
+    await add_customer(hub.store, name)
+    site = await hub.beside(name, name)
+    numbered = sorted(enumerate(messages, 1), key=lambda each: _instant(each[1]))
+    if chance:
+        numbered += chance.sample(numbered, 2)
+        chance.shuffle(numbered)
+    while numbered:
+        count = chance.randint(1, 4) if chance else 1
+        batch, numbered = dict(numbered[:count]), numbered[count:]
+        answer = await site.post([line(n, it) for n, it in batch.items()], last=len(messages))
+        assert answer.status_code == 200
+    return {
+        what: [
+            {
+                column: str(value).replace(name, "SITE")
+                for column, value in row.items()
+                if column not in _BY_CHANCE
+            }
+            for row in await hub.rows(sql, site.site.id)
+        ]
+        for what, sql in _ROWS.items()
+    }
+
+
+@pytest.mark.parametrize("messages", [STEADY, HIDDEN, TWINS], ids=["steady", "hidden", "twins"])
+async def test_messages_in_any_order_come_to_the_same_rows(
+    store: Store, messages: list[Message]
+) -> None:
+    async with a_hub(store, requests_a_minute=10_000) as hub:
+        in_time = await rows_after(hub, messages, None)
+
+        for seed in range(_ORDERS):
+            assert await rows_after(hub, messages, Random(seed)) == in_time, f"order {seed}"
