@@ -13,7 +13,7 @@ ARG SERVICE
 COPY --from=libraries /venv /venv
 WORKDIR /app
 COPY shared shared
-COPY services/__init__.py services/cli.py services/
+COPY services/__init__.py services/cli.py services/check_command.py services/
 COPY services/${SERVICE} services/${SERVICE}
 ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PAGETALLY_STATE=/state
 USER 10001:10001

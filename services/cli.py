@@ -24,7 +24,7 @@ COMMANDS = {
     "broker": ("services.uploader.broker_command", "queues and users at the broker"),
     "credential": ("services.discovery.credential_command", "the site's credentials"),
     "sent": ("services.uploader.sent_command", "what left this site"),
-    "check": ("services.uploader.check_command", "try every step from here to the hub"),
+    "check": ("services.check_command", "try every step from here to hub, database and mail"),
     "report": ("services.reporter.command", "make, mail or list a customer's workbooks"),
     "explain": ("services.ingest.explain_command", "the varbinds behind every meter of a read"),
     "profiles": ("services.solo.profiles_command", "list profiles; correct what a wrong one read"),

@@ -28,6 +28,7 @@ PEERS = {
     "/usr/bin/dbus-daemon": "dbus-daemon",  # which ippeveprinter does not start without
     "/usr/sbin/cupsd": "cups-daemon",
     "/usr/bin/tinyproxy": "tinyproxy-bin",
+    "/usr/lib/squid/security_file_certgen": "squid-openssl",
     "/usr/sbin/smbd": "samba",
     "/usr/lib/python3/dist-packages/samba": "python3-samba",  # gives Samba's queues their ports
     "/usr/bin/kubectl": "kubernetes-client",

@@ -41,15 +41,15 @@ async def run(
         async with discovering(settings, bus) as agenda:
             await until(stopping, agenda.run())
         return
-    rabbit = _rabbit(settings)
+    bus = rabbit(settings)
     async with (
-        discovering(settings, rabbit) as agenda,
-        health(settings.health_port, [rabbit.problem]),
+        discovering(settings, bus) as agenda,
+        health(settings.health_port, [bus.problem]),
     ):
         try:
-            await until(stopping, _start_and_run(rabbit, agenda))
+            await until(stopping, _start_and_run(bus, agenda))
         finally:
-            await rabbit.stop()
+            await bus.stop()
 
 
 @asynccontextmanager
@@ -102,7 +102,8 @@ async def _start_and_run(bus: Bus, agenda: Agenda) -> None:
     await agenda.run()
 
 
-def _rabbit(settings: DiscoverySettings) -> Bus:
+def rabbit(settings: DiscoverySettings) -> Bus:
+    """Raises: SettingError, where the URL is not set, or is not a broker's."""
     if settings.bus_url is None:
         raise SettingError("DISCOVERY_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT")
     from shared.bus.rabbit import RabbitBus  # an agent in one process has no pika
@@ -112,6 +113,7 @@ def _rabbit(settings: DiscoverySettings) -> Bus:
             settings.bus_url.get_secret_value(),
             feeds=[POLLER_FOUND, UPLOADER_EVENTS],
             name=f"discovery {settings.agent}",
+            ca_file=settings.bus_ca_file,
         )
     except ValueError as error:
         raise SettingError(f"DISCOVERY_BUS_URL: {error}") from None

@@ -86,10 +86,7 @@ async def run(
     settings: PollerSettings, bus: Bus | None = None, stopping: asyncio.Event | None = None
 ) -> None:
     """Until `stopping` is set, or SIGTERM where none is given."""
-    if bus is None:
-        if settings.bus_url is None:
-            raise SettingError("POLLER_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT")
-        bus = _rabbit(settings.bus_url.get_secret_value())
+    bus = bus or rabbit(settings)
     stopping = stopping or stop_on_signals()
     async with polling(settings, bus), health(settings.health_port, [bus.problem]):
         await work_on(bus, stopping)
@@ -124,11 +121,19 @@ def fresh_credentials(path: Path) -> Callable[[], Mapping[str, Credential]]:
     return credentials
 
 
-def _rabbit(url: str) -> Bus:
+def rabbit(settings: PollerSettings) -> Bus:
+    """Raises: SettingError, where the URL is not set, or is not a broker's."""
+    if settings.bus_url is None:
+        raise SettingError("POLLER_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT")
     from shared.bus.rabbit import RabbitBus  # an agent in one process has no pika
 
     try:
-        return RabbitBus(url, feeds=[UPLOADER_EVENTS])
+        return RabbitBus(
+            settings.bus_url.get_secret_value(),
+            feeds=[UPLOADER_EVENTS],
+            name="pagetally-poller",
+            ca_file=settings.bus_ca_file,
+        )
     except ValueError as error:
         raise SettingError(f"POLLER_BUS_URL: {error}") from None
 

@@ -121,6 +121,23 @@ class Smtp:
             guard.cancel()
             self._close(politely=answered)
 
+    def problem(self) -> str | None:
+        """What keeps a mail from being handed over, up to the login; None where nothing does."""
+        try:
+            self._open()
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            return self._failed(error, ended=False)
+        finally:
+            self._close(politely=True)
+        return None
+
+    @property
+    def told(self) -> str:
+        """How the server is reached, in words."""
+        security = {"starttls": "STARTTLS", "tls": "TLS", "none": "no TLS"}[self._server.security]
+        login = f", as {self._server.user}" if self._server.user else ""
+        return f"{self._where} by {security}{login}"
+
     def cut(self) -> None:
         session = self._session
         if session is not None and session.sock is not None:

@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pin", type=_pin, metavar="sha256:HEX", help="fingerprint of the hub's own CA"
     )
-    parser.add_argument("--ca-file", type=Path, metavar="FILE", help="instead of a pin")
+    parser.add_argument(
+        "--ca-file", type=Path, metavar="FILE", help="PEM of authorities; else UPLOADER_CA_FILE"
+    )
     parser.add_argument("--credential", action="append", default=[], metavar="NAME")
     parser.add_argument("--agent", default="agent", metavar="NAME", help="this agent's name")
     parser.add_argument(
@@ -47,7 +49,8 @@ def run_command(args: argparse.Namespace) -> int:
     places = Places(state_folder())
     ceiling = ceiling_or_exit(places, args.targets)
 
-    uploader = settings_or_exit(UploaderSettings, hub_url=args.hub, key_file=args.key_file)
+    typed = {"ca_file": args.ca_file} if args.ca_file else {}
+    uploader = settings_or_exit(UploaderSettings, hub_url=args.hub, key_file=args.key_file, **typed)
 
     async def site() -> None:
         places.make(hub=False)
@@ -56,7 +59,7 @@ def run_command(args: argparse.Namespace) -> int:
             places,
             hub_url=args.hub,
             key_file=args.key_file,
-            ca_file=args.ca_file or await _pinned(places, uploader, args.pin),
+            ca_file=await authorities(places, uploader, args.pin),
             ceiling=ceiling,
             targets=args.targets,
             credentials=args.credential,
@@ -69,12 +72,17 @@ def run_command(args: argparse.Namespace) -> int:
     return told(site())
 
 
-async def _pinned(places: Places, settings: UploaderSettings, pin: str | None) -> Path | None:
-    """The CA file that a pin stands for; None, the system's trust store, without one."""
+async def authorities(places: Places, settings: UploaderSettings, pin: str | None) -> Path | None:
+    """The file of those that are believed beside the system's: the one that a pin stands for, and
+    those of the setting; None where there are none."""
     if pin is None:
-        return None
-    file = places.agent / f"ca-{pin}.pem"
-    if not file.exists():
+        return settings.ca_file
+    pinned = places.agent / f"ca-{pin}.pem"
+    if not pinned.exists():
         proxy = settings.proxy.get_secret_value() if settings.proxy else None
-        write_private(file, await fetch_ca(settings.hub_url, pin, proxy=proxy))
-    return file
+        write_private(pinned, await fetch_ca(settings.hub_url, pin, proxy=proxy))
+    if settings.ca_file is None:
+        return pinned
+    both = places.agent / "ca-both.pem"
+    write_private(both, pinned.read_bytes() + b"\n" + settings.ca_file.read_bytes())
+    return both

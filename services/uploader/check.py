@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from services.uploader.causes import explained, opened_on_the_way
 from services.uploader.failures import HubError, NotReachedError, refused
+from services.uploader.look import look
+from services.uploader.room import forecast
 from services.uploader.send import Answer, Hub, proxy_for, trust
 from services.uploader.settings import SettingError, UploaderSettings, read_key
-from shared.bus.port import Bus, BusDownError
+from shared.bus.check import broker
+from shared.bus.port import Bus
+from shared.certificate import certificates_in, read_certificate
+from shared.check import Step
 
 _STEP_S = 15.0
 _LEAST_FREE = 100_000_000
@@ -24,21 +30,15 @@ _MOST_OFFSET = timedelta(minutes=5)  # from there on the hub shows the clock as 
 _TO_THE_HUB = ("name", "tcp", "proxy", "tls", "hub", "key", "clock")
 
 
-class Step(NamedTuple):
-    outcome: Literal["ok", "failed", "skipped"]
-    name: str
-    said: str
-    advice: str = ""
-
-
 async def check(
     settings: UploaderSettings,
     *,
     now: Callable[[], datetime],
-    connect_bus: Callable[[str], Bus],
+    connect_bus: Callable[[UploaderSettings], Bus],
 ) -> AsyncIterator[Step]:
     """Each step as it ends. Of the way to the hub what follows a failure is skipped."""
     yield _spool(settings.spool_file)
+    yield _disk(settings.spool_file, now())
     stopped_at = None
     async for step in _way_to_hub(settings, now):
         yield step
@@ -48,7 +48,8 @@ async def check(
         for name in _TO_THE_HUB[_TO_THE_HUB.index(stopped_at) + 1 :]:
             yield Step("skipped", name, f"not tried, because {stopped_at} failed")
     if settings.bus_url is not None:
-        yield await _broker(settings.bus_url.get_secret_value(), connect_bus)
+        async for step in broker(partial(connect_bus, settings), "UPLOADER_BUS_URL", SettingError):
+            yield step
 
 
 def _spool(path: Path) -> Step:
@@ -58,13 +59,18 @@ def _spool(path: Path) -> Step:
     shut = folder if not os.access(folder, os.W_OK) else path
     if os.path.exists(shut) and not os.access(shut, os.W_OK):  # noqa: PTH110
         return Step("failed", "spool", f"{shut} cannot be written", "give it to this user")
-    free = shutil.disk_usage(folder).free
-    said = f"{path}, {free // 1_000_000} MB free"
-    if free < _LEAST_FREE:
-        return Step(
-            "failed", "spool", said, "make room: reads that cannot be kept stay in the broker"
-        )
-    return Step("ok", "spool", said)
+    return Step("ok", "spool", f"{path} can be written")
+
+
+def _disk(path: Path, now: datetime) -> Step:
+    try:
+        found = forecast(path, now)
+    except OSError as error:
+        return Step("skipped", "disk", f"{path}: {error.strerror}")
+    if found.is_short or found.free < _LEAST_FREE:
+        advice = "make room: what cannot be kept here stays in the broker, or unread"
+        return Step("failed", "disk", found.told(), advice)
+    return Step("ok", "disk", found.told())
 
 
 async def _way_to_hub(
@@ -93,8 +99,9 @@ async def _way_to_hub(
     except SettingError as error:
         key = error
     hub = Hub(settings.hub_url, key if isinstance(key, str) else None, trust=believed, proxy=proxy)
+    why = partial(_why, settings=settings, proxy=proxy, believed=believed, now=now)
     async with hub:
-        async for step in _asked(hub, key, now):
+        async for step in _asked(hub, key, now, why):
             yield step
 
 
@@ -132,36 +139,69 @@ def _in_words(error: OSError) -> str:
 
 
 async def _asked(
-    hub: Hub, key: str | SettingError, now: Callable[[], datetime]
+    hub: Hub,
+    key: str | SettingError,
+    now: Callable[[], datetime],
+    why: Callable[[HubError], Awaitable[tuple[str, str]]],
 ) -> AsyncIterator[Step]:
-    """One question to the hub, and all that its answer tells."""
+    """One question to the hub, and all that its answer, or its failure, tells."""
     before = now()
     try:
         answer = await hub.get("/v1/scope")
     except HubError as error:
         step = error.step if isinstance(error, NotReachedError) else "hub"
-        for passed in ("proxy", "tls"):
-            if passed == step or step in ("name", "tcp"):
-                break
-            yield _passed(passed, hub)
-        yield Step("failed", step, error.said, error.advice)
+        if step in ("tls", "hub"):
+            yield _through(hub)
+        if step == "hub":
+            yield Step("ok", "tls", f"{hub.who} shows a certificate that is trusted here")
+        yield Step("failed", step, *await why(error))
         return
-    after = now()
-    yield _passed("proxy", hub)
-    yield _passed("tls", hub)
+    middle = before + (now() - before) / 2
+    opened = opened_on_the_way(answer.headers, hub.proxy)
+    if opened and answer.status >= 400:
+        yield Step("failed", "proxy", *opened)
+        return
+    yield _through(hub)
+    yield _certificate(answer, hub)
     if answer.status not in (200, 204, 304, 401, 403):
         fault = refused(answer.status, hub.who)
         yield Step("failed", "hub", fault.said, fault.advice)
         return
     yield Step("ok", "hub", f"{hub.who} answers")
     yield _key(answer, hub, key)
-    yield _clock(answer, before + (after - before) / 2)
+    yield _clock(answer, middle)
 
 
-def _passed(step: str, hub: Hub) -> Step:
-    if step == "tls":
-        return Step("ok", "tls", f"{hub.who} shows a certificate that is trusted here")
+async def _why(
+    error: HubError,
+    *,
+    settings: UploaderSettings,
+    proxy: str | None,
+    believed: ssl.SSLContext,
+    now: Callable[[], datetime],
+) -> tuple[str, str]:
+    """(what happened, what to try), after a look at what stands in the way."""
+    if not isinstance(error, NotReachedError):
+        return error.said, error.advice
+    seen = await look(settings.hub_url, proxy, believed)
+    try:
+        in_file = certificates_in(settings.ca_file) if settings.ca_file else []
+    except (OSError, ValueError):
+        in_file = []
+    return explained(error, seen, [each.subject for each in in_file], now())
+
+
+def _through(hub: Hub) -> Step:
     return Step("ok", "proxy", f"{hub.proxy} lets it through" if hub.proxy else "none is set")
+
+
+def _certificate(answer: Answer, hub: Hub) -> Step:
+    said = f"{hub.who} shows a certificate that is trusted here"
+    try:
+        shown = read_certificate(answer.certificate)
+    except ValueError:
+        return Step("ok", "tls", said)
+    return Step("ok", "tls", f"{said}: by {shown.issuer!r}, until {shown.not_after:%Y-%m-%d}")
 
 
 def _key(answer: Answer, hub: Hub, key: str | SettingError) -> Step:
@@ -184,21 +224,3 @@ def _clock(answer: Answer, at: datetime) -> Step:
     if abs(offset) > _MOST_OFFSET:
         return Step("failed", "clock", said, "set this box's clock, or let NTP do it")
     return Step("ok", "clock", said)
-
-
-async def _broker(url: str, connect_bus: Callable[[str], Bus]) -> Step:
-    advice = "is it up? are user, password and virtual host in UPLOADER_BUS_URL right?"
-    try:
-        bus = connect_bus(url)
-    except SettingError as error:
-        return Step("failed", "broker", str(error), "correct it")
-    try:
-        async with asyncio.timeout(_STEP_S):
-            await bus.start()
-    except BusDownError as error:
-        return Step("failed", "broker", str(error), advice)
-    except TimeoutError:
-        return Step("failed", "broker", bus.problem() or "no answer", advice)
-    finally:
-        await bus.stop()
-    return Step("ok", "broker", "connected, and its queues are there")

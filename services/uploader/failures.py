@@ -28,6 +28,15 @@ class NotReachedError(HubError):
         self.step = step
 
 
+class CertificateError(NotReachedError):
+    """Whoever answered showed a certificate that is not believed."""
+
+    def __init__(self, verify_code: int, said: str, advice: str) -> None:
+        super().__init__("tls", said, advice)
+        self.verify_code = verify_code  # OpenSSL's X509_V_ERR_…
+        self.by_unknown_authority = verify_code not in _CERTIFICATE
+
+
 class NotAnsweredError(HubError):
     """The hub was reached; whether it took what was sent is not known."""
 
@@ -42,22 +51,18 @@ class RefusedError(HubError):
 
 
 # OpenSSL's X509_V_ERR_…; what each means to an operator
+EXPIRED = 10
+FOR_ANOTHER = (62, 64)
 _CERTIFICATE = {
     9: ("is not valid yet", "is this box's clock right?"),
-    10: ("has expired", "renew it at the hub, or is this box's clock wrong?"),
+    EXPIRED: ("has expired", "renew it at the hub, or is this box's clock wrong?"),
     18: (
         "is signed by itself and by nobody that is trusted here",
         "set UPLOADER_CA_FILE to the hub's CA",
     ),
     47: ("has a name that its CA may not sign for", "make a new CA at the hub"),
-    62: (
-        "is for another name",
-        "is the host in UPLOADER_HUB_URL one that the hub's certificate has?",
-    ),
-    64: (
-        "is not for this address",
-        "is the host in UPLOADER_HUB_URL one that the hub's certificate has?",
-    ),
+    62: ("is for another name", "UPLOADER_HUB_URL must name the hub as its certificate does"),
+    64: ("is not for this address", "UPLOADER_HUB_URL must name the hub as its certificate does"),
 }
 _UNKNOWN_CA = (
     "is signed by an authority that is not trusted here",
@@ -108,26 +113,27 @@ def refused(
     return RefusedError(status, told, advice, retry_after_s)
 
 
-def refused_by_proxy(answer: str, hub: str, proxy: str) -> NotReachedError:
-    """What a proxy's answer to CONNECT, "407 Reason", means."""
+def refused_by_proxy(answer: str, hub: str, proxy: str, *, as_user: bool) -> NotReachedError:
+    """What a proxy's answer to CONNECT, "407 Reason", means; `as_user`: a user was sent."""
     code = answer[:3]
     if code in ("401", "407"):  # tinyproxy 1.11 answers 401 to a wrong password
-        return NotReachedError(
-            "proxy",
-            f"the proxy {proxy} wants proxy authentication (status {code})",
-            "check user and password in UPLOADER_PROXY or HTTPS_PROXY",
-        )
-    return NotReachedError(
-        "proxy",
-        f"the proxy {proxy} does not connect to {hub} (status {code})",
-        "does the proxy allow this host and port, and can it reach the hub?",
-    )
+        said = f"the proxy {proxy} wants proxy authentication (status {code})"
+        if as_user:
+            said += ", and does not take the user and password that are set"
+        advice = "set USER:PASSWORD in UPLOADER_PROXY or HTTPS_PROXY, percent-encoded"
+    elif code.startswith("4"):
+        said = f"the proxy {proxy} does not allow CONNECT to {hub} (status {code})"
+        advice = "allow it there; many proxies allow port 443 alone, which the hub can have too"
+    else:
+        said = f"the proxy {proxy} does not connect to {hub} (status {code})"
+        advice = "does the proxy know the hub's name, and may it go out to that port?"
+    return NotReachedError("proxy", said, advice)
 
 
 def _tls(error: ssl.SSLError, hub: str) -> NotReachedError:
     if isinstance(error, ssl.SSLCertVerificationError):
         what, advice = _CERTIFICATE.get(error.verify_code, _UNKNOWN_CA)
-        return NotReachedError("tls", f"{hub}: its certificate {what}", advice)
+        return CertificateError(error.verify_code, f"{hub}: its certificate {what}", advice)
     reason = error.reason or "the connection was closed"
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
         return NotReachedError("tls", f"{hub}: does not speak TLS there", "is the port right?")

@@ -83,10 +83,7 @@ async def run(
     settings: UploaderSettings, bus: Bus | None = None, stopping: asyncio.Event | None = None
 ) -> None:
     """Until `stopping` is set, or SIGTERM where none is given."""
-    if bus is None:
-        if settings.bus_url is None:
-            raise SettingError("UPLOADER_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT")
-        bus = rabbit(settings.bus_url.get_secret_value())
+    bus = bus or rabbit(settings)
     stopping = stopping or stop_on_signals()
     async with (
         uploading(settings, bus) as relay,
@@ -95,12 +92,20 @@ async def run(
         await work_on(bus, stopping)
 
 
-def rabbit(url: str) -> Bus:
-    """Raises: SettingError, where `url` is not a broker's."""
+def rabbit(settings: UploaderSettings) -> Bus:
+    """Raises: SettingError, where the URL is not set, or is not a broker's."""
+    if settings.bus_url is None:
+        raise SettingError("UPLOADER_BUS_URL: must be set, amqp://USER:PASSWORD@HOST:PORT")
     from shared.bus.rabbit import RabbitBus  # an agent in one process has no pika
 
+    url = settings.bus_url.get_secret_value()
     try:
-        return RabbitBus(url, feeds=[DISCOVERY_SCOPE], name="pagetally-uploader")
+        return RabbitBus(
+            url,
+            feeds=[DISCOVERY_SCOPE],
+            name="pagetally-uploader",
+            ca_file=settings.bus_ca_file,
+        )
     except ValueError as error:
         raise SettingError(f"UPLOADER_BUS_URL: {error}") from None
 

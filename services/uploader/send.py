@@ -36,6 +36,7 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]  # names in lower case
     body: bytes
+    certificate: bytes = b""  # DER of the one that was shown, and believed
 
 
 class Hub:
@@ -49,6 +50,7 @@ class Hub:
         self.port = urlsplit(url).port or 443
         self.who = f"{self.host}:{self.port}"
         self.proxy = proxy and without_password(proxy)
+        self._as_user = bool(proxy and urlsplit(proxy).username)
         headers = {"User-Agent": "pagetally-uploader", "Accept-Encoding": "identity"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
@@ -96,9 +98,12 @@ class Hub:
                     response.status_code,
                     {name.lower(): value for name, value in response.headers.items()},
                     await _bounded(response, self.who),
+                    _shown(response),
                 )
         except httpx.ProxyError as error:
-            raise refused_by_proxy(str(error), self.who, self.proxy or "") from error
+            raise refused_by_proxy(
+                str(error), self.who, self.proxy or "", as_user=self._as_user
+            ) from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise not_connected(error, self.who, self.proxy) from error
         except (httpx.TimeoutException, TimeoutError) as error:
@@ -123,20 +128,22 @@ async def _bounded(response: httpx.Response, who: str) -> bytes:
     return bytes(body)
 
 
+def _shown(response: httpx.Response) -> bytes:
+    secured = response.extensions["network_stream"].get_extra_info("ssl_object")
+    return (secured and secured.getpeercert(binary_form=True)) or b""
+
+
 def trust(ca_file: Path | None) -> ssl.SSLContext:
-    """Whom to believe: the authorities in a file, or those of the system. Raises: SettingError."""
-    context: ssl.SSLContext
-    if ca_file is None:
-        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    else:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    """Whom to believe: the system's authorities, and those in a file. Raises: SettingError."""
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is not None:
         try:
             context.load_verify_locations(cafile=ca_file)
         except ssl.SSLError:
             raise SettingError(f"{ca_file}: holds no certificate in PEM") from None
         except OSError as error:
             raise SettingError(f"{ca_file}: cannot be read: {error.strerror}") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 

@@ -56,7 +56,7 @@ class UploaderSettings(ServiceSettings):
     bus_ca_file: Path | None = None  # PEM of the broker's CA; trusted beside the system's
     hub_url: Annotated[str, AfterValidator(_hub_url)]
     key_file: Path  # the site key: 0600, or a mounted secret
-    ca_file: Path | None = None  # PEM; none: the system's trust store
+    ca_file: Path | None = None  # PEM; beside the system's trust store
     # none: HTTPS_PROXY and NO_PROXY
     proxy: Annotated[SecretStr, AfterValidator(_proxy_url)] | None = None
     spool_file: Path = Field(default_factory=lambda: state_folder() / "agent" / "spool.sqlite")

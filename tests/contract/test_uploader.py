@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.solo import ca
 from services.solo.ca import CaFiles, ensure_ca
-from services.uploader import check_command, send, sent_command
+from services.uploader import send, sent_command
 from services.uploader.failures import HubError, NotAnsweredError, NotReachedError
 from services.uploader.main import run, uploading
 from services.uploader.send import Answer, Hub, fetch_ca, proxy_for, trust
@@ -526,83 +526,6 @@ def words(module: object, *typed: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)  # type: ignore[attr-defined]
     return parser.parse_args(typed)
-
-
-async def checked(
-    settings: UploaderSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, dict[str, dict[str, str]]]:
-    monkeypatch.setenv("UPLOADER_SPOOL_FILE", str(settings.spool_file))
-    typed = ["--json", "--hub", settings.hub_url, "--key-file", str(settings.key_file)]
-    args = words(check_command, *typed, "--ca-file", str(settings.ca_file))
-    code = await asyncio.to_thread(check_command.run_command, args)
-    steps = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert all(next(iter(step)) == "outcome" for step in steps)
-    return code, {step["step"]: step for step in steps}
-
-
-async def test_check_passes_every_step_where_all_is_well(
-    settings: UploaderSettings,
-    hub: ScriptedHub,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    code, steps = await checked(settings, monkeypatch, capsys)
-    assert code == 0
-    assert list(steps) == ["spool", "name", "tcp", "proxy", "tls", "hub", "key", "clock"]
-    assert {step["outcome"] for step in steps.values()} == {"ok"}
-
-
-async def test_check_names_the_step_that_fails_and_what_to_try(
-    settings: UploaderSettings,
-    hub: ScriptedHub,
-    proxy: Proxy,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    async def failed(**changes: object) -> dict[str, dict[str, str]]:
-        changed = UploaderSettings.model_validate(settings.model_dump() | changes)
-        code, steps = await checked(changed, monkeypatch, capsys)
-        assert code == 1
-        assert all(step["try"] for step in steps.values() if step["outcome"] == "failed")
-        return {name: step for name, step in steps.items() if step["outcome"] == "failed"}
-
-    assert list(await failed(hub_url="https://no-such-host.invalid")) == ["name"]
-    assert list(await failed(hub_url=f"https://127.0.0.1:{free_port()}")) == ["tcp"]
-    other = ensure_ca(tmp_path / "other", [], _TODAY)
-    assert list(await failed(ca_file=other.ca_cert)) == ["tls"]
-    assert list(await failed(ca_file=tmp_path / "missing.pem")) == ["tls"]
-    wrong = tmp_path / "wrong"
-    wrong.write_text("pt_another")
-    wrong.chmod(0o600)
-    assert "not accepted" in (await failed(key_file=wrong))["key"]["said"]
-    wrong.chmod(0o644)
-    assert "chmod 600" in (await failed(key_file=wrong))["key"]["said"]
-    assert list(await failed(hub_url=hub.url + "/elsewhere")) == ["hub"]
-    hub.date = "Mon, 02 Nov 2020 08:00:00 GMT"
-    assert "ahead of the hub's" in (await failed())["clock"]["said"]
-    hub.date = None
-    monkeypatch.setenv("HTTPS_PROXY", proxy.url("guessed-hunter2"))
-    assert "proxy authentication" in (await failed())["proxy"]["said"]
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
-    assert "the proxy 127.0.0.1" in (await failed())["tcp"]["said"]
-
-
-async def test_check_tries_the_broker_where_one_is_set(
-    settings: UploaderSettings,
-    rabbit_vhost: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("services.uploader.check._STEP_S", 3.0)
-    outcomes = []
-    wrong = rabbit_vhost.replace("guest:guest", "guest:hunter2")
-    for each in (rabbit_vhost, wrong, "amqp:hunter2"):
-        monkeypatch.setenv("UPLOADER_BUS_URL", each)
-        _, steps = await checked(settings, monkeypatch, capsys)
-        assert "hunter2" not in steps["broker"]["said"]
-        outcomes.append(steps["broker"]["outcome"])
-    assert outcomes == ["ok", "failed", "failed"]
 
 
 async def test_sent_shows_what_left_byte_for_byte_while_the_uploader_runs(

@@ -71,7 +71,7 @@ def _image(folder: Path, service: str) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "shared", folder / "shared", ignore=ignored)
     shutil.copytree(ROOT / "services" / service, folder / "services" / service, ignore=ignored)
-    for name in ("__init__.py", "cli.py"):
+    for name in ("__init__.py", "cli.py", "check_command.py"):
         shutil.copy(ROOT / "services" / name, folder / "services" / name)
     return folder
 
