@@ -47,3 +47,45 @@ drop table meter, supply;
 create view meter as
     select r.site_id, r.id as read_id, m.name, m.value, m.unit
     from read r cross join lateral unnest(r.names, r.amounts, r.units) as m (name, value, unit);
+
+-- What is written of each message refers to its site without a foreign key, of which each row would
+-- be checked singly: site_head does, and its row is locked whenever one is written. Evidence names
+-- devices that an assignment refers to.
+alter table message drop constraint message_site_id_fkey;
+alter table outcome drop constraint outcome_site_id_fkey;
+alter table read drop constraint read_site_id_fkey;
+alter table evidence drop constraint evidence_device_id_fkey;
+
+-- A body is packed only where a page does not hold it: of packing the usual ones, PostgreSQL's time
+-- for a message was more than half.
+create or replace function message_month(at timestamptz) returns void language plpgsql as $$
+declare
+    first timestamptz := date_trunc('month', at at time zone 'UTC') at time zone 'UTC';
+    after timestamptz := (date_trunc('month', at at time zone 'UTC') + interval '1 month') at time zone 'UTC';
+    part text := 'message_' || to_char(first at time zone 'UTC', 'YYYY_MM');
+    patience text := current_setting('lock_timeout');
+begin
+    if to_regclass(part) is not null then
+        return;
+    end if;
+    perform set_config('lock_timeout', '300ms', true);
+    begin
+        perform pg_advisory_xact_lock(hashtext('message_month'));
+        if to_regclass(part) is null then
+            execute format('create table %I partition of message for values from (%L) to (%L)'
+                ' with (toast_tuple_target = 8160)', part, first, after);
+            execute format('create trigger message_no_truncate before truncate on %I'
+                ' for each statement execute function refuse_change()', part);
+        end if;
+    exception when lock_not_available or check_violation then
+        null;
+    end;
+    perform set_config('lock_timeout', patience, true);
+end $$;
+do $$
+declare part regclass;
+begin
+    for part in select inhrelid from pg_inherits where inhparent = 'message'::regclass loop
+        execute format('alter table %s set (toast_tuple_target = 8160)', part);
+    end loop;
+end $$;
