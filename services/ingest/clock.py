@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 _BY_THE_WAY_S = 2.0  # so much the way to the hub takes: no clock is called wrong for less
+_LONGEST_DELAY_S = 60.0  # so long a request may be held up, and no clock was set meanwhile
 _TO_THE_SPOOL_S = 300.0  # so long a read may be on its way to the spool
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # a clock that shows less was never set
 
@@ -118,19 +119,23 @@ class Clocks:
 
     @cached_property
     def _only_offset_s(self) -> float | None:
-        """Where all contacts had one: most clocks are right, or wrong by as much as they were."""
+        """Where all contacts had one: most clocks are right, or as wrong as they were."""
         steady = {self._steady(each.offset_s) for each in self._heard}
         return steady.pop() if len(steady) == 1 else None
 
     def _steady(self, offset_s: float) -> float:
-        """The offset as the first contact had it: the way takes each message another time, which
-        must not change the order of reads."""
-        alike = (
+        """The offset without what held up the request that told it, as far as another tells that.
+
+        A delay only adds to it. Of those that are alike the first is taken, so that reads of one
+        minute keep their order.
+        """
+        alike = [
             each.offset_s
             for each in reversed(self._heard)
-            if abs(each.offset_s - offset_s) <= _BY_THE_WAY_S
-        )
-        return next(alike, offset_s)
+            if abs(each.offset_s - offset_s) <= _LONGEST_DELAY_S
+        ]
+        least_s = min(alike, default=offset_s)
+        return next((each for each in alike if each <= least_s + _BY_THE_WAY_S), offset_s)
 
     def _spooled_between(self, n: int) -> tuple[float, float]:
         """The contacts between which the message was spooled."""
