@@ -58,6 +58,7 @@ alter table message add column boot text;
 alter table message add column boot_s real;
 -- by the hub's clock, of its answer
 alter table message add column received_at text;
+create index message_stored on message (stored_at);
 drop index message_sent;
 create index message_committed on message (coalesce(received_at, sent_at))
     where state = 'committed';

@@ -58,7 +58,7 @@ class Answered(NamedTuple):
 
     verdicts: Sequence[Verdict]
     received_at: datetime | None = None  # by the hub's clock
-    around: str | None = None  # JSON of what stood around the messages
+    around: str | None = None  # JSON of what stood around the messages; None: no word of the hub
 
 
 class Spool:
@@ -135,7 +135,10 @@ class Spool:
 
     def oldest_at(self) -> str | None:
         """When what waits longest was stored."""
-        oldest = self._one("select min(stored_at) from message where state = 'waiting'")
+        oldest = self._one(  # not min(stored_at): that lies behind each body
+            "select (select stored_at from message where spool = s.id and n ="
+            " (select min(n) from message where state = 'waiting')) from spool s"
+        )
         return str(oldest) if oldest else None
 
     def outgoing(self, limit: int, max_bytes: int) -> Outgoing:
@@ -186,11 +189,12 @@ class Spool:
                     for v in answer.verdicts
                 ],
             )
-            db.execute(
-                "update spool set began = null, received_at = coalesce(?, received_at),"
-                " around = coalesce(?, around) where id = ?",
-                (received_at, answer.around, str(spool)),
-            )
+            if answer.around:
+                db.execute(
+                    "update spool set began = null, received_at = coalesce(?, received_at),"
+                    " around = ? where id = ?",
+                    (received_at, answer.around, str(spool)),
+                )
 
         self._file.write(note, from_reserve=True)
 

@@ -11,13 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from services.uploader.numbering import (
-    Before,
-    SpoolError,
-    remember,
-    set_up,
-    waiting_in,
-)
+from services.uploader.numbering import Before, SpoolError, remember, set_up, waiting_in
 from services.uploader.reserve import RESERVE_BYTES, Reserve
 from shared.bus.port import CannotStoreError
 
@@ -52,6 +46,7 @@ class SpoolFile:
         self._log = path.with_name(f"{path.name}-wal")
         self._db = self._open(None)
         self.times_replaced = 0
+        self._before: Before | None = None  # of a file that was replaced, until the next is open
         self._identity = _identity(path)
         self._log_identity = _identity(self._log)
 
@@ -141,14 +136,17 @@ class SpoolFile:
         if _identity(self.path) == self._identity:
             return
         try:
-            before = waiting_in(self._db)
-            self._db.close()
+            if self._before is None:
+                self._before = waiting_in(self._db)
+                self._db.close()
             if _identity(self._log) == self._log_identity:  # it would be read into the other file
                 self._log.unlink(missing_ok=True)
                 self._log.with_name(f"{self.path.name}-shm").unlink(missing_ok=True)
-            self._db = self._open(before)
+            self._reserve.release()  # it may be gone too
+            self._db = self._open(self._before)
         except (SpoolError, OSError, sqlite3.DatabaseError) as error:
             raise CannotStoreError(f"{self.path}: was replaced: {error}") from None
+        self._before = None
         self.times_replaced += 1
         self._identity = _identity(self.path)
         self._log_identity = _identity(self._log)

@@ -22,7 +22,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
         Verdict(n, "rejected", "too new") if n % 2 else Verdict(n, "committed", None)
         for n in range(1, 5)
     ]
-    opened.answered(opened.id(), Answered(verdicts, NOW), NOW)
+    opened.answered(opened.id(), Answered(verdicts, NOW, "{}"), NOW)
     yield opened
     opened.close()
 
@@ -55,7 +55,7 @@ def test_all_that_were_rejected_are_sent_again_once(spool: Spool) -> None:
 
 def test_what_is_rejected_again_can_be_sent_again_under_its_newer_number(spool: Spool) -> None:
     again(spool, 1)
-    spool.answered(spool.id(), Answered([Verdict(5, "rejected", "still")], NOW), NOW)
+    spool.answered(spool.id(), Answered([Verdict(5, "rejected", "still")], NOW, "{}"), NOW)
     assert again(spool, 5) == [Again(5, 6)]
 
 
@@ -67,9 +67,9 @@ def test_a_message_that_was_rejected_of_an_older_spool_is_found(spool: Spool) ->
 def test_that_a_message_was_sent_again_is_known_as_long_as_it_is(spool: Spool) -> None:
     again(spool, 1)
     spool.answered(
-        spool.id(), Answered([Verdict(5, "committed", None)], NOW + timedelta(days=1)), NOW
+        spool.id(), Answered([Verdict(5, "committed", None)], NOW + timedelta(days=1), "{}"), NOW
     )
-    spool.answered(spool.id(), Answered([], NOW + timedelta(days=40)), NOW)
+    spool.answered(spool.id(), Answered([], NOW + timedelta(days=40), "{}"), NOW)
     assert spool.forget(timedelta(days=30)) == 3
     rows = sqlite3.connect(spool.path).execute("select n, now_n from former")
     assert rows.fetchall() == [(1, 5)]

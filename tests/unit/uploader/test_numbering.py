@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from services.uploader.boot import SinceBoot
 from services.uploader.numbering import as_ranges
+from services.uploader.reserve import RESERVE_BYTES
 from services.uploader.spool import Answered, Outgoing, Spool, Verdict
+from shared.bus.port import CannotStoreError
 from tests.unit.uploader.messages import NOW, meter_read
 
 # as a spool of version 1 was made
@@ -64,7 +66,7 @@ def began(spool: Spool) -> dict[str, Any]:
 
 def answer(spool: Spool, *numbers: int) -> None:
     verdicts = [Verdict(n, "committed", None) for n in numbers]
-    spool.answered(spool.id(), Answered(verdicts, NOW), NOW)
+    spool.answered(spool.id(), Answered(verdicts, NOW, "{}"), NOW)
 
 
 def bodies(spool: Spool) -> list[bytes]:
@@ -147,6 +149,28 @@ def test_a_spool_that_was_deleted_under_the_process_goes_on_with_what_waited(
     assert sending(spool).file != file
 
 
+def test_what_waited_is_not_forgotten_while_no_other_file_can_be_opened(
+    spool: Spool, path: Path
+) -> None:
+    spool.store([meter_read(1)], NOW)
+    path.unlink()
+    path.mkdir()
+    for _ in range(2):
+        with pytest.raises(CannotStoreError, match=r"spool\.sqlite: was replaced"):
+            spool.store([meter_read(2)], NOW)
+    path.rmdir()
+    spool.store([meter_read(2)], NOW)
+    assert bodies(spool) == reads(1, 2)
+
+
+def test_a_reserve_that_was_deleted_with_its_spool_is_made_again(spool: Spool, path: Path) -> None:
+    spool.store([meter_read(1)], NOW)
+    for each in path.parent.iterdir():
+        each.unlink()
+    spool.store([meter_read(2)], NOW)
+    assert path.with_name("spool.sqlite-reserve").stat().st_size == RESERVE_BYTES
+
+
 def test_what_was_answered_to_a_spool_that_is_gone_is_no_answer_to_the_next(
     spool: Spool, path: Path
 ) -> None:
@@ -154,7 +178,7 @@ def test_what_was_answered_to_a_spool_that_is_gone_is_no_answer_to_the_next(
     lost = spool.id()
     path.unlink()
     spool.store([meter_read(2)], NOW)
-    spool.answered(lost, Answered([Verdict(1, "committed", None)], NOW), NOW)
+    spool.answered(lost, Answered([Verdict(1, "committed", None)], NOW, "{}"), NOW)
     assert bodies(spool) == reads(1, 2)
     assert began(spool)["why"] == "lost"
 

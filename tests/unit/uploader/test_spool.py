@@ -36,7 +36,7 @@ def numbers(spool: Spool, limit: int = 500, max_bytes: int = 10**9) -> list[int]
 
 
 def answer(spool: Spool, *verdicts: Verdict, received_at: datetime = NOW) -> None:
-    spool.answered(spool.id(), Answered(verdicts, received_at), NOW)
+    spool.answered(spool.id(), Answered(verdicts, received_at, "{}"), NOW)
 
 
 def first_unsent(spool: Spool) -> int:
