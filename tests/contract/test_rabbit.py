@@ -89,9 +89,13 @@ class Wire:
         self.url = f"amqp://guest:guest@127.0.0.1:{port}{self._broker.path}"
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Nothing listens here any more."""
         self._server.close()
         self.cut()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
         await self._server.wait_closed()
 
     def cut(self) -> None:
