@@ -149,6 +149,27 @@ def test_a_clock_that_is_wrong_is_told(check: Check, hub: ScriptedHub) -> None:
     assert "ahead of the hub's" in words
 
 
+@pytest.mark.parametrize("service", ["discovery", "poller"])
+def test_the_broker_is_tried_as_each_service_that_is_set_up(
+    service: str, check: Check, rabbit_vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{service.upper()}_BUS_URL", rabbit_vhost)
+
+    assert check()["broker"]["outcome"] == "ok"
+
+
+def test_a_broker_that_does_not_take_us_in_is_told(
+    check: Check, rabbit_vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.bus.check._START_S", 1.0)
+    monkeypatch.setenv("UPLOADER_BUS_URL", rabbit_vhost.replace("guest:guest", "guest:hunter2"))
+    step = check("https://no-such-host.invalid")["broker"]
+    assert (step["outcome"], "UPLOADER_BUS_URL" in step["try"]) == ("failed", True)
+
+    monkeypatch.setenv("UPLOADER_BUS_URL", "amqp:hunter2")
+    assert "UPLOADER_BUS_URL: " in check("https://no-such-host.invalid")["broker"]["said"]
+
+
 # -- certificates -----------------------------------------------------------------------------
 
 

@@ -50,7 +50,7 @@ def prepare(
         value = _value(variable, held)
         if value is not None:
             environment[variable["name"]] = _placed(value, places)
-    return _image(folder / "app", service), environment
+    return image_of(folder / "app", service), environment
 
 
 def start(image: Path, environment: Mapping[str, str], service: str) -> subprocess.Popen[bytes]:
@@ -66,7 +66,7 @@ def start(image: Path, environment: Mapping[str, str], service: str) -> subproce
         )
 
 
-def _image(folder: Path, service: str) -> Path:
+def image_of(folder: Path, service: str) -> Path:
     """What the Dockerfile copies."""
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "shared", folder / "shared", ignore=ignored)
