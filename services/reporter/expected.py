@@ -27,7 +27,7 @@ _LONGEST_S = 86_400.0
 def all_expected(
     sites: Sequence[SiteFacts], services: Sequence[Heartbeat], now: datetime
 ) -> list[Expected]:
-    """What is expected of the hub's services and of each site that has a key in force."""
+    """What is expected of the hub's services and of each site whose keys are not all revoked."""
     hub = [expected_of(one) for one in services]
     away = [one for one in hub if one.part == "ingest" and one.expected_by < now]
     found = []
@@ -59,7 +59,8 @@ def _contact(site: SiteFacts) -> Expected:
             "contact",
             None,
             site.made_at + _FIRST_CONTACT,
-            "never heard of; is its agent set up, with this hub's URL and the site's key?",
+            _key_refused(site)
+            or "never heard of; is its agent set up, with this hub's URL and the site's key?",
         )
     every = timedelta(seconds=_number(site, "contact_s", _CONTACT.total_seconds()))
     return Expected(
@@ -67,8 +68,18 @@ def _contact(site: SiteFacts) -> Expected:
         "contact",
         site.contact_at,
         site.contact_at + _CONTACTS_MISSED * every + _SLACK,
-        "its box is off, or its network, proxy or firewall lets nothing out;"
+        _key_refused(site)
+        or "its box is off, or its network, proxy or firewall lets nothing out;"
         " run pagetally check there",
+    )
+
+
+def _key_refused(site: SiteFacts) -> str | None:
+    if site.refused_at is None or (site.contact_at and site.refused_at < site.contact_at):
+        return None
+    return (
+        f"it tries a key that was revoked or has ended, last {site.refused_at:%Y-%m-%d %H:%M} UTC;"
+        " put the new one there"
     )
 
 

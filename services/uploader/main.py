@@ -54,7 +54,9 @@ async def uploading(
         publish=bus.publish,
         now=now,
         since_boot=since_boot,
-        status=Status(spool, bus_problem=bus.problem, now=now).as_json,
+        status=Status(
+            spool, bus_problem=bus.problem, contact_s=settings.contact_s, now=now
+        ).as_json,
         contact_s=settings.contact_s,
         gather_s=settings.gather_s,
         keep_days=settings.keep_days,

@@ -25,13 +25,20 @@ class Status:
 
     Args:
         bus_problem: what keeps the bus from working, in words.
+        contact_s: how often the hub is contacted, so that it knows when this site is late.
     """
 
     def __init__(
-        self, spool: Spool, *, bus_problem: Callable[[], str | None], now: Callable[[], datetime]
+        self,
+        spool: Spool,
+        *,
+        bus_problem: Callable[[], str | None],
+        contact_s: float,
+        now: Callable[[], datetime],
     ) -> None:
         self._spool = spool
         self._bus_problem = bus_problem
+        self._contact_s = contact_s
         self._now = now
         self._forecast: Forecast | None = None
         self._looked_at: datetime | None = None
@@ -44,6 +51,7 @@ class Status:
         _WAITING.set(waiting)
         problem = self._bus_problem()
         told = {
+            "contact_s": self._contact_s,
             "waiting": waiting,
             "oldest_at": self._spool.oldest_at(),
             "disk_free": room.free if room else None,

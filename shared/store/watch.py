@@ -35,7 +35,8 @@ class SiteFacts:
 
     name: str
     made_at: datetime
-    keys: int  # in force
+    keys: int  # not revoked
+    refused_at: datetime | None  # when a key that is no longer in force was tried last
     first_contact_at: datetime | None
     contact_at: datetime | None
     offset_s: float | None  # what must be added to the site's time, as last measured
@@ -109,8 +110,9 @@ async def site_facts(connection: Connection, now: datetime) -> list[SiteFacts]:
             (select max(first_at) from round_course r where r.site_id = s.id) as round_at,
             (select body from scope c where c.site_id = s.id order by version desc limit 1)
                 as scope,
-            (select count(*) from site_key k where k.site_id = s.id and k.revoked_at is null
-                and coalesce(k.ends_at > now(), true)) as keys,
+            (select count(*) from site_key k where k.site_id = s.id and k.revoked_at is null)
+                as keys,
+            (select max(refused_at) from site_key k where k.site_id = s.id) as refused_at,
             coalesce(open.rounds, 0) as open_rounds, open.since as open_since
         from site s
         left join lateral (

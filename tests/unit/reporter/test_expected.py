@@ -24,6 +24,7 @@ def site(name: str = "office", **fields: Any) -> SiteFacts:
     usual: dict[str, Any] = {
         "made_at": MADE,
         "keys": 1,
+        "refused_at": None,
         "first_contact_at": MADE,
         "contact_at": NOW - 5 * MINUTE,
         "offset_s": 0.2,
@@ -58,6 +59,15 @@ def test_a_site_is_late_after_three_contacts_missed() -> None:
     seen = NOW - HOUR
 
     assert part("contact", site(contact_at=seen)).expected_by == seen + 55 * MINUTE
+
+
+def test_a_site_that_tries_a_key_of_before_is_late_because_of_it() -> None:
+    said = late(site(contact_at=NOW - HOUR, refused_at=NOW - MINUTE))
+
+    assert (
+        "tries a key that was revoked or has ended, last 2026-11-20 08:59"
+        in said["site office contact"]
+    )
 
 
 def test_a_site_that_contacts_the_hub_seldom_is_expected_later() -> None:

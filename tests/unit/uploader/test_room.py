@@ -58,7 +58,7 @@ def test_a_disk_that_is_full_within_a_week_is_said_once_a_day(
 ) -> None:
     monkeypatch.setattr(status, "forecast", lambda path, now: Forecast(30_000_000, 6e6, 5.0))
     now = NOW
-    told = Status(spool, bus_problem=lambda: "the broker is away", now=lambda: now)
+    told = Status(spool, bus_problem=lambda: "the broker is away", contact_s=900.0, now=lambda: now)
     said = []
     for _ in range(60):
         said.append(json.loads(told.as_json())["disk_days"])
@@ -73,7 +73,9 @@ def test_a_disk_that_is_full_within_a_week_is_said_once_a_day(
 def test_the_hub_is_told_how_the_site_is(spool: Spool) -> None:
     spool.store([meter_read(1)], NOW - _DAY)
     spool.store([meter_read(2)], NOW)
-    told = Status(spool, bus_problem=lambda: "x" * 10_000, now=lambda: NOW).as_json()
+    told = Status(
+        spool, bus_problem=lambda: "x" * 10_000, contact_s=900.0, now=lambda: NOW
+    ).as_json()
     said = json.loads(told)
     assert (said["waiting"], said["oldest_at"], said["full"]) == (2, at(NOW - _DAY), False)
     assert said["disk_free"] > 0
