@@ -64,6 +64,8 @@ async def run(
             ssl_keyfile=settings.tls_key,
         )
         config.load()
+        if config.ssl is not None:
+            config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
         server = _Server(config)
         with socket.create_server((settings.host, settings.port), backlog=256) as listening:
             port = int(listening.getsockname()[1])

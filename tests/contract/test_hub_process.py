@@ -6,10 +6,12 @@ import asyncio
 import datetime
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -128,6 +130,22 @@ def test_a_batch_goes_in_over_tls_and_sigterm_ends_the_service(
 
     said = pagetally("explain", str(meter_id(store_url)), "total", url=store_url)
     assert "total = 1001 impressions" in said
+
+
+def test_tls_older_than_1_2_is_refused(
+    ingest: tuple[subprocess.Popen[str], int], certificate: Path
+) -> None:
+    old = ssl.create_default_context(cafile=certificate)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        old.minimum_version = ssl.TLSVersion.TLSv1
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with (
+        socket.create_connection(("127.0.0.1", ingest[1]), 5) as connection,
+        pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"),
+    ):
+        old.wrap_socket(connection, server_hostname="127.0.0.1")
 
 
 def meter_id(url: str) -> Any:
