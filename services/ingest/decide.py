@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from services.ingest.entered import Author
-from services.ingest.ledger import lock_ledger
+from services.ingest.ledger import Ledger, lock_ledger
 from services.ingest.sites import AdminError, Site, site_named
 from services.ingest.waiting import give_back, unlock
 from shared.store.postgres import Connection, Store
@@ -25,6 +29,22 @@ _ONE = """
     join site s on s.id = a.site_id
     where d.id = %s and d.held_because is not null
 """
+
+_INSERT = """
+    insert into decision (device_id, held_as, held_because, site_id, author, reason, decided_at,
+        ledger_site_id, ledger_no, body, digest)
+    values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+
+
+class _Decided(msgspec.Struct):
+    device_id: int
+    held_as: str | None
+    held_because: str
+    site_id: int  # where it belongs from now on
+    author: str
+    reason: str
+    decided_at: datetime
 
 
 async def held_devices(store: Store) -> list[dict[str, Any]]:
@@ -47,7 +67,7 @@ async def release(store: Store, device_id: int, author: Author, site_name: str |
     moved_to = await site_named(store, site_name) if site_name else None
     async with store.transaction() as connection:
         site, *_ = await _held_one(connection, device_id)
-        await lock_ledger(connection, site)
+        ledger, now = await lock_ledger(connection, site)
         site, held_as, because = await _held_one(connection, device_id)
         if (held_as == "another_site") != (moved_to is not None):
             raise AdminError(
@@ -56,11 +76,10 @@ async def release(store: Store, device_id: int, author: Author, site_name: str |
             )
         if moved_to and moved_to.customer_id != site.customer_id:
             raise AdminError(f"site {moved_to.name} is another customer's")
-        await connection.execute(
-            "insert into decision (device_id, held_as, held_because, site_id, author, reason)"
-            " values (%s, %s, %s, %s, %s, %s)",
-            (device_id, held_as, because, (moved_to or site).id, author.name, author.reason),
+        decided = _Decided(
+            *(device_id, held_as, because, (moved_to or site).id, author.name, author.reason, now)
         )
+        await _append(connection, site, ledger, decided)
         await unlock(connection, device_id)
         if held_as == "board_replaced":
             await give_back(connection, site, device_id, because)
@@ -68,6 +87,18 @@ async def release(store: Store, device_id: int, author: Author, site_name: str |
         if moved_to and moved_to.id != site.id:
             await _assign(connection, device_id, moved_to)
     return f"at site {(moved_to or site).name} from its next read on; the held reads stay held"
+
+
+async def _append(connection: Connection, site: Site, ledger: Ledger, decided: _Decided) -> None:
+    body = msgspec.json.encode(decided)
+    digest = hashlib.sha256(body).digest()
+    after = ledger.after(digest)
+    values = (*msgspec.structs.astuple(decided), site.id, after.length, body, digest)
+    await connection.execute(_INSERT, values)
+    await connection.execute(
+        "update site_head set length = %s, head = %s where site_id = %s",
+        (after.length, after.head, site.id),
+    )
 
 
 async def _held_one(connection: Connection, device_id: int) -> tuple[Site, str, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from hashlib import sha256
 
 import pytest
 
 from services.ingest.decide import held_devices, release
 from services.ingest.entered import author_of
+from services.ingest.ledger import Ledger
 from services.ingest.sites import AdminError
 from services.ingest.typed import rebuild
 from shared.messages import DeviceIdentity
@@ -122,6 +125,23 @@ async def test_only_a_device_that_is_held_can_be_released(hub: Hub) -> None:
 
     with pytest.raises(AdminError, match=f"no device {device['id']} is held"):
         await release(hub.store, device["id"], ANN, None)
+
+
+async def test_a_decision_is_in_the_ledger_of_its_site(hub: Hub) -> None:
+    await hub.send(on(1, OLD))
+    await hub.send(on(2, NEW))
+    await release(hub.store, await held_id(hub), ANN, None)
+
+    [row] = await hub.rows("select ledger_site_id, ledger_no, body, digest from decision")
+    [head] = await hub.rows("select length, head from site_head")
+    messages = await hub.rows("select digest from message order by ledger_no")
+    ledger = Ledger(0, b"")
+    for each in [*messages, row]:
+        ledger = ledger.after(bytes(each["digest"]))
+    assert (row["ledger_site_id"], row["ledger_no"]) == (hub.site.id, 3)
+    assert sha256(row["body"]).digest() == row["digest"]
+    assert json.loads(row["body"])["reason"] == ANN.reason
+    assert (head["length"], head["head"]) == (ledger.length, ledger.head)
 
 
 async def test_a_decision_cannot_be_changed(hub: Hub) -> None:
