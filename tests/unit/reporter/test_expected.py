@@ -51,6 +51,13 @@ def part(name: str, *sites: SiteFacts) -> Expected:
     return found
 
 
+def test_of_a_site_that_was_made_just_now_nothing_is_late() -> None:
+    new = site(
+        made_at=NOW - MINUTE, first_contact_at=None, contact_at=None, round_at=None, scope=None
+    )
+    assert late(new) == {}
+
+
 def test_a_site_that_does_its_work_is_not_late() -> None:
     assert late(site(), services=(beat("ingest"), beat("reporter"))) == {}
 
