@@ -88,7 +88,7 @@ def test_every_variable_is_a_setting_of_its_service(service: str) -> None:
 def test_every_path_lies_in_a_mount() -> None:
     for name, _, container in containers("single"):
         mounted = tuple(f"{mount['mountPath']}/" for mount in container["volumeMounts"])
-        for variable in container["env"]:
+        for variable in container.get("env", []):
             value = variable.get("value", "")
             assert not value.startswith("/") or f"{value}/".startswith(mounted), (name, variable)
 

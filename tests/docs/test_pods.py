@@ -22,6 +22,7 @@ from shared.store.postgres import open_store
 from tests.docs.pods import Contents, prepare, start
 from tests.docs.test_deploy import rendered
 from tests.peers import free_port
+from tests.peers.rabbit import PrivateRabbit
 
 _READY_S = 60.0
 _END_S = 35.0  # terminationGracePeriodSeconds
@@ -37,12 +38,17 @@ SMTP = {
 
 @pytest.mark.parametrize("secrets", [{"smtp": SMTP}, {}], ids=["mail server", "no mail server"])
 async def test_every_pod_becomes_ready_and_ends_when_told(
-    secrets: Contents, rabbit_vhost: str, debian_postgres_url: str, tmp_path: Path
+    secrets: Contents,
+    rabbit: PrivateRabbit,
+    rabbit_vhost: str,
+    debian_postgres_url: str,
+    tmp_path: Path,
 ) -> None:
+    users = rabbit.users(rabbit_vhost.rpartition("/")[2], "discovery", "poller", "uploader")
     ca = ensure_ca(tmp_path / "ca", ["localhost"], utc_now())
     contents = {
         **secrets,
-        "broker": {"url": rabbit_vhost},
+        **{f"broker-{user}": {"url": url} for user, url in users.items()},
         "database": {"url": debian_postgres_url},
         "snmp-credentials": {"head-office": "for-tests"},
         "ingest-tls": {"tls.crt": ca.cert.read_text("ascii"), "tls.key": ca.key.read_text("ascii")},
