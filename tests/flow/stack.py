@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from services.solo.ca import ensure_ca
@@ -29,12 +32,13 @@ class Stack:
     ) -> None:
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._started_at: dict[str, float] = {}
         self.commands: dict[str, list[str]] = {}  # in place of a service's own
         self.ingest_port = free_port()
         self.hub_url = f"https://localhost:{self.ingest_port}"
         self.spool = folder / "spool.sqlite"
         self._key = folder / "site.key"
-        ca = ensure_ca(folder / "ca", ["localhost"], utc_now())
+        self.ca = ca = ensure_ca(folder / "ca", ["localhost"], utc_now())
         ceiling = folder / "ceiling.toml"
         ceiling.write_text(
             f"networks = {networks!r}\nports = [{snmp_port}]\npace = 2000\n", encoding="utf-8"
@@ -85,6 +89,7 @@ class Stack:
                 stderr=log,
             )
             log.close()
+            self._started_at[name] = time.monotonic()
 
     def kill(self, name: str) -> None:
         """SIGKILL, as an out-of-memory kill or a power cut would."""
@@ -96,9 +101,14 @@ class Stack:
         self.kill(name)
         self.start(name)
 
-    def ended(self) -> list[str]:
-        """Services that ended by themselves."""
-        return [name for name, process in self._processes.items() if process.poll() is not None]
+    def ended(self) -> dict[str, int]:
+        """Services that ended by themselves, with their exit codes."""
+        codes = {name: process.poll() for name, process in self._processes.items()}
+        return {name: code for name, code in codes.items() if code is not None}
+
+    def ran_s(self, name: str) -> float:
+        """Since its last start."""
+        return time.monotonic() - self._started_at[name]
 
     def stop(self, timeout_s: float = 30.0) -> dict[str, int]:
         """SIGTERM to all; name -> exit code, -9 for one that did not end in time."""
@@ -114,6 +124,22 @@ class Stack:
         self._processes.clear()
         return codes
 
+    async def takes_connections(self) -> bool:
+        """Whether ingest does."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.ingest_port)) == 0
+
+    def count_waiting(self) -> int:
+        """What is in the uploader's spool and not at the hub."""
+        with sqlite3.connect(self.spool) as spool:
+            [waiting] = spool.execute(
+                "select count(*) from message where state = 'waiting'"
+            ).fetchone()
+        return int(waiting)
+
     def said(self, name: str, last: int = 4000) -> str:
         file = self._folder / f"{name}.log"
         return file.read_text(encoding="utf-8", errors="replace")[-last:] if file.exists() else ""
+
+    def all_said(self) -> str:
+        return "\n".join(f"{name}:\n{self.said(name, 1500)}" for name in self._processes)

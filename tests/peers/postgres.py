@@ -82,6 +82,37 @@ def debian_postgres_url(debian_postgres: str) -> Iterator[str]:
         yield url
 
 
+class MortalPostgres:
+    """An embedded server of the test's own, as durable as in production; its URL survives it."""
+
+    def __enter__(self) -> Self:
+        from shared.store.embedded import EmbeddedError, EmbeddedPostgres
+
+        self._folder = Path(tempfile.mkdtemp(prefix="pagetally-pg-"))
+        self._folder.chmod(0o755)
+        self._server = EmbeddedPostgres(self._folder / "server")
+        try:
+            self.url = self._server.start()
+        except EmbeddedError as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            missing(f"an embedded PostgreSQL ({error})")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def stop(self, number: signal.Signals) -> None:
+        """SIGINT breaks off what is under way, SIGKILL ends the postmaster alone."""
+        assert self._server.pid is not None
+        os.kill(self._server.pid, number)
+        self._server.stop()
+
+    def start(self) -> None:
+        """On the same port; in the main thread. Crash recovery included."""
+        assert self._server.start() == self.url
+
+
 def make_template(base: str) -> None:
     from shared.store.postgres import migrate
 
