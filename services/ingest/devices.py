@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from shared.messages import MeterRead
 from shared.store.postgres import Connection, copy_rows
 
 _KNOWN = """
-    select d.id, d.key, d.held_because, d.held_as, d.held_at, a.site_id
+    select d.id, d.key, d.held_because, d.held_as, d.held_at, d.first_read_at, a.site_id
     from device d left join assignment a on a.device_id = d.id and a.to_at = 'infinity'
     where d.customer_id = %s and d.key = any(%s)
 """
@@ -81,7 +81,8 @@ async def note_devices(
     beside = {each.key for _, each in holders if each.site_id == site.id}
     before = await _placed_before(connection, site, sightings, keys | beside)
     placing = place(site.id, sightings, known, before, Macs(holders))
-    ids |= await _note_first_reads(connection, site, sightings, ids)
+    since = {row["key"]: row["first_read_at"] for row in found}
+    ids |= await _note_first_reads(connection, site, sightings, since)
     own = [sighting.read_id for sighting in sightings]
     await copy_rows(
         connection,
@@ -158,7 +159,10 @@ async def _placed_before(
 
 
 async def _note_first_reads(
-    connection: Connection, site: Site, sightings: Iterable[Sighting], known: Collection[str]
+    connection: Connection,
+    site: Site,
+    sightings: Iterable[Sighting],
+    since: Mapping[str, datetime],
 ) -> dict[str, int]:
     """Make the devices that are new, and give their ids by key; of the others note where they
     turn out to be known for longer: late messages are ordinary."""
@@ -166,13 +170,15 @@ async def _note_first_reads(
     for it in sightings:
         if it.key:
             first[it.key] = min(first.get(it.key, it.billed_at), it.billed_at)
-    await connection.execute(
-        "update device d set first_read_at = came.at"
-        " from unnest(%s::text[], %s::timestamptz[]) as came (key, at)"
-        " where d.customer_id = %s and d.key = came.key and came.at < d.first_read_at",
-        (list(first), list(first.values()), site.customer_id),
-    )
-    new = {key: at for key, at in first.items() if key not in known}
+    longer = {key: at for key, at in first.items() if key in since and at < since[key]}
+    if longer:
+        await connection.execute(
+            "update device d set first_read_at = came.at"
+            " from unnest(%s::text[], %s::timestamptz[]) as came (key, at)"
+            " where d.customer_id = %s and d.key = came.key and came.at < d.first_read_at",
+            (list(longer), list(longer.values()), site.customer_id),
+        )
+    new = {key: at for key, at in first.items() if key not in since}
     if not new:
         return {}
     cursor = await connection.execute(

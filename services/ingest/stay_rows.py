@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from services.ingest.identity import Sighting
@@ -18,19 +19,10 @@ _COLUMNS = (
     "device_id bigint, site_id bigint, kind text, value text, model text, first_at timestamptz,"
     " first_round uuid, last_at timestamptz, last_round uuid, instead_of text"
 )
-# all but reads of a device that is where it was, with the MAC address that it had
-_CHANGED = """
-    select came.device_id
-    from unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::uuid[], %s::text[])
-        with ordinality as came (device_id, kind, value, at, round_id, model, n)
-    left join device_stay s on s.site_id = %s
-        and s.device_id = came.device_id and s.kind = came.kind
-    group by came.device_id, came.n
-    having not coalesce(bool_or(
-            s.value = came.value and s.last_at is null and s.first_at <= came.at
-            and (came.model is null or s.model collate "C" <= came.model)
-        ), false)
-        or bool_or((s.value <> came.value and s.last_at is null) or s.last_round = came.round_id)
+_NEAR = """
+    select device_id, kind, value, model, first_at, last_at is null as open, last_round
+    from device_stay
+    where site_id = %s and device_id = any(%s) and (last_at is null or last_round = any(%s))
 """
 _READS = """
     select e.device_id, r.round_id, r.billed_at, r.target, r.mac, r.model
@@ -47,15 +39,32 @@ async def note_stays(
 ) -> None:
     """Note what was seen of devices whose reads were placed just now."""
     seen = [
-        (device, kind, each.value, each.at, each.round_id, each.model)
+        ((device, kind), each)
         for device, it in placed
         for kind, each in _seen(it.target, it.mac, it.billed_at, it.round_id, it.model)
     ]
-    if seen:
-        columns = [list(column) for column in zip(*seen, strict=True)]
-        cursor = await connection.execute(_CHANGED, (*columns, site.id))
-        changed = {row["device_id"] for row in await cursor.fetchall()}
-        await make_stays(connection, site.id, changed)
+    if not seen:
+        return
+    devices = list({device for (device, _), _ in seen})
+    rounds = list({each.round_id for _, each in seen})
+    near: dict[_Kind, list[dict[str, Any]]] = {}
+    cursor = await connection.execute(_NEAR, (site.id, devices, rounds))
+    for row in await cursor.fetchall():
+        near.setdefault((row["device_id"], row["kind"]), []).append(row)
+    changed = {kind[0] for kind, each in seen if not _as_before(each, near.get(kind, ()))}
+    await make_stays(connection, site.id, changed)
+
+
+def _as_before(each: Seen, near: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a device is where it was, or has the MAC address that it had: as most are."""
+    found = False
+    for stay in near:
+        other = stay["value"] != each.value
+        if (other and stay["open"]) or stay["last_round"] == each.round_id:
+            return False
+        told = each.model is None or (stay["model"] is not None and stay["model"] <= each.model)
+        found = found or (not other and stay["open"] and stay["first_at"] <= each.at and told)
+    return found
 
 
 async def make_all_stays(connection: Connection, site: Site) -> None:
