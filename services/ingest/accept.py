@@ -21,6 +21,7 @@ from services.ingest.sites import Site
 from services.ingest.spools import note_spool
 from shared.store.postgres import Connection, Store
 
+_SMALL = 65_536  # octets of bodies that are looked at before a thread could begin
 Status = Literal["accepted", "duplicate", "rejected"]
 
 
@@ -62,7 +63,10 @@ async def accept(store: Store, caller: Caller, batch: Batch) -> Taken:
     stored and it may be sent again.
     """
     site = caller.site
-    checked = await asyncio.to_thread(check_lines, batch.lines, site.name)
+    if sum(len(line.body) for line in batch.lines) > _SMALL:
+        checked = await asyncio.to_thread(check_lines, batch.lines, site.name)
+    else:
+        checked = check_lines(batch.lines, site.name)
     async with store.transaction() as connection:
         ledger, received_at = await lock_ledger(connection, site)
         await hold_key(connection, caller.key_id)
