@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -10,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from services.ingest.body import TooSlowError, WrongTypeError
 from services.ingest.envelope import BatchError, TooLargeError
@@ -96,6 +99,8 @@ _RETRY_AFTER = {
 }
 
 
+_REST_S = 5.0
+_REST_BYTES = 8_388_608
 _CODES = ((TooSlowError, 408), (TooLargeError, 413), (WrongTypeError, 415))
 
 
@@ -131,35 +136,55 @@ BATCH_FAULTS = FAULTS | _faults(
 def add_faults(app: FastAPI, measures: Measures) -> None:
     """Every refusal as {"error": "…"}."""
 
-    def told(code: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    async def told(
+        request: Request, code: int, text: str, headers: dict[str, str] | None = None
+    ) -> JSONResponse:
         measures.refused.labels(str(code)).inc()
-        # what is left of a body is not read: the connection is of no more use
+        await _read_rest(request)
+        # more may be left of its body: the connection is of no more use
         close = {"Connection": "close"} if code in (401, 408, 413, 415, 429, 503) else {}
         return JSONResponse({"error": text}, code, {**(headers or {}), **close})
 
     @app.exception_handler(HTTPException)
-    async def refused(_: Request, error: HTTPException) -> JSONResponse:
-        return told(error.status_code, str(error.detail), dict(error.headers or {}))
+    async def refused(request: Request, error: HTTPException) -> JSONResponse:
+        return await told(request, error.status_code, str(error.detail), dict(error.headers or {}))
 
     @app.exception_handler(BatchError)
-    async def not_a_batch(_: Request, error: BatchError) -> JSONResponse:
+    async def not_a_batch(request: Request, error: BatchError) -> JSONResponse:
         code = next((code for kind, code in _CODES if isinstance(error, kind)), 400)
-        return told(code, str(error))
+        return await told(request, code, str(error))
 
     @app.exception_handler(KeyRefusedError)
-    async def no_key(_: Request, error: KeyRefusedError) -> JSONResponse:
-        return told(401, str(error), {"WWW-Authenticate": "Bearer"})
+    async def no_key(request: Request, error: KeyRefusedError) -> JSONResponse:
+        return await told(request, 401, str(error), {"WWW-Authenticate": "Bearer"})
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, _: ClientDisconnect) -> JSONResponse:
+        return await told(request, 400, "the connection broke off")
 
     @app.exception_handler(NoRoomError)
-    async def no_room(_: Request, __: NoRoomError) -> JSONResponse:
-        return told(503, "the hub has as much in work as it may", {"Retry-After": "5"})
+    async def no_room(request: Request, _: NoRoomError) -> JSONResponse:
+        return await told(
+            request, 503, "the hub has as much in work as it may", {"Retry-After": "5"}
+        )
 
     @app.exception_handler(StoreError)
-    async def no_database(_: Request, error: StoreError) -> JSONResponse:
+    async def no_database(request: Request, error: StoreError) -> JSONResponse:
         log.error("database away", error=str(error))
-        return told(503, "the hub's database does not answer", {"Retry-After": "10"})
+        return await told(request, 503, "the hub's database does not answer", {"Retry-After": "10"})
 
     @app.exception_handler(Exception)
-    async def bug(_: Request, error: Exception) -> JSONResponse:
+    async def bug(request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", exc_info=error)
-        return told(500, "the hub failed; its log says how", {"Retry-After": "60"})
+        return await told(request, 500, "the hub failed; its log says how", {"Retry-After": "60"})
+
+
+async def _read_rest(request: Request) -> None:
+    """What is still to come of a body goes nowhere: who is cut off in sending hears no answer."""
+    size = 0
+    with suppress(RuntimeError, ClientDisconnect, TimeoutError):  # it was all read; or never ends
+        async with asyncio.timeout(_REST_S):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > _REST_BYTES:
+                    break

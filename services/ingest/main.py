@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 
@@ -13,7 +14,7 @@ import uvicorn
 from services.ingest.routes import create_app
 from services.ingest.settings import IngestSettings
 from shared.log import log, set_up_logs
-from shared.serve import stop_on_signals
+from shared.serve import collect_seldom, stop_on_signals
 from shared.settings import settings_or_exit
 from shared.store.beating import beating
 from shared.store.postgres import StoreError, open_store
@@ -21,6 +22,8 @@ from shared.store.postgres import StoreError, open_store
 _START_S = 10.0
 _DRAIN_S = 20
 _CERTIFICATE_EVERY_S = 30.0
+_SWITCH_S = 0.0005  # so long a large batch that is looked at keeps small ones from the processor
+_CONNECTIONS = 250  # one over TLS takes 350 kB
 
 
 def main() -> None:
@@ -57,7 +60,7 @@ async def run(
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=200,
+            limit_concurrency=_CONNECTIONS,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=_DRAIN_S,
             ssl_certfile=settings.tls_cert,
@@ -66,6 +69,8 @@ async def run(
         config.load()
         if config.ssl is not None:
             config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        collect_seldom()
+        sys.setswitchinterval(_SWITCH_S)
         server = _Server(config)
         with socket.create_server((settings.host, settings.port), backlog=256) as listening:
             port = int(listening.getsockname()[1])

@@ -35,15 +35,14 @@ from shared.scope import Scope
 from shared.store.postgres import Store
 from shared.store.scope import newest_scope
 
+_SCHEMA = "#/components/schemas/{model}"
 _BATCH_BODY = {
     "requestBody": {
         "required": True,
         "description": "JSON, or the same with Content-Encoding: gzip",
-        "content": {"application/json": {"schema": EventBatch.model_json_schema()}},
+        "content": {"application/json": {"schema": {"$ref": _SCHEMA.format(model="EventBatch")}}},
     }
 }
-
-
 _KEY = HTTPBearer(auto_error=False, bearerFormat="pt_…", description="A site's key.")
 
 
@@ -150,22 +149,30 @@ def create_app(
 
     _add_public(app, settings, store, measures)
     add_faults(app, measures)
+    batch = EventBatch.model_json_schema(ref_template=_SCHEMA)
+    app.openapi()["components"]["schemas"].update(batch.pop("$defs"), EventBatch=batch)
     return app
 
 
+class _Pem(PlainTextResponse):
+    media_type = "application/x-pem-file"
+
+
 def _add_public(app: FastAPI, settings: IngestSettings, store: Store, measures: Measures) -> None:
-    @app.get("/v1/ca.pem", response_class=PlainTextResponse, responses={404: {"model": Fault}})
+    @app.get("/v1/ca.pem", response_class=_Pem, responses={404: {"model": Fault}})
     async def ca() -> Response:
         """The certificate of this hub's CA; a new site compares its fingerprint."""
         if settings.ca_file is None or not settings.ca_file.exists():
             raise HTTPException(404, "this hub has no CA of its own; trust the system's")
-        return Response(settings.ca_file.read_bytes(), media_type="application/x-pem-file")
+        return _Pem(settings.ca_file.read_bytes())
 
     @app.get("/healthz", response_class=PlainTextResponse)
     async def healthz() -> str:
         return "ok\n"
 
-    @app.get("/readyz", response_class=PlainTextResponse, responses={503: {}})
+    not_ready = {"description": "What is missing", "content": {"text/plain": {}}}
+
+    @app.get("/readyz", response_class=PlainTextResponse, responses={503: not_ready})
     async def readyz() -> Response:
         """503 with what is missing, where something is."""
         problem = await store.problem()

@@ -29,7 +29,7 @@ class IngestSettings(ServiceSettings):
     ca_file: Path | None = None  # what /v1/ca.pem gives to a new site
     pool_size: int = Field(default=4, ge=1, le=50)
     max_body_bytes: int = Field(default=4_194_304, ge=1024)  # as sent, packed
-    max_json_bytes: int = Field(default=16_777_216, ge=1024)  # unpacked
+    max_json_bytes: int = Field(default=8_388_608, ge=1024)  # unpacked
     max_messages: int = Field(default=500, ge=1, le=10_000)  # a batch
     max_body_s: float = Field(default=60, gt=0)  # how long a body may take to arrive
     bodies_mib: int = Field(default=64, ge=8)  # of bodies held at once, arriving and unpacked
