@@ -129,6 +129,8 @@ def test_accepted_and_duplicate_are_committed_and_rejected_keeps_its_reason() ->
         ("2026-11-02T09:00:00+01:00", NOW),
         ("2026-11-02T08:00:00", None),
         ("0001-01-01T00:00:00+14:00", None),
+        ("0001-01-03T00:00:00Z", None),
+        ("9999-12-31T23:59:59-14:00", None),
         ("soon", None),
         (1793606400, None),
     ],
