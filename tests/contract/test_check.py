@@ -322,6 +322,7 @@ def answering(head: str) -> Iterator[str]:
         ),
         ("502 Bad Gateway\r\nX-Squid-Error: \x01", "does the proxy know the hub's name"),
     ],
+    ids=["name not known", "no Basic", "nothing of use"],
 )
 def test_what_a_proxy_says_in_its_answer_is_told(head: str, words: str, check: Check) -> None:
     with answering(f"HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n") as proxy:
