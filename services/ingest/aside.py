@@ -39,7 +39,7 @@ _CONFLICT = """
     insert into conflicting (site_id, id, digest, times, body, first_at)
     values (%s, %s, %s, %s, %s, %s)
 """
-_ANY_REJECTED = "select from rejected where site_id = %s and settled_at is null limit 1"
+_ANY_REJECTED = "select 1 from rejected where site_id = %s and settled_at is null limit 1"
 _SETTLE = """
     update rejected r set settled_at = %s, settled_by = came.id, body = ''
     from unnest(%s::uuid[], %s::bytea[]) as came (id, digest)
