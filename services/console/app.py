@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from services.console.missing import missing
 from services.console.network import network_pages
 from services.console.settings import ConsoleSettings
 from services.console.words import (
@@ -128,6 +129,7 @@ async def _overview(
         "statuses": [device_status(row, now) for row in devices.rows],
         "held": await reports.held_reads(connection, wanted, now - _HELD_FOR, now, _HELD + 1),
         "held_shown": _HELD,
+        "missing": await missing(connection, wanted, now),
         "events": await device_events(connection, wanted, now - _HELD_FOR, _EVENTS),
         "rounds": rounds,
         "names": [await overview.missing_names(connection, row, _NAMES) for row in rounds.rows],

@@ -2,69 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-from uuid import UUID
-
 from services.ingest.sites import Site
+from shared.store.gaps import Gap, gaps_of
 from shared.store.postgres import Store
-from shared.store.spools import why_ended
 
-# One that was heard again after another is no more than delayed, unless it goes on so: then two
-# uploaders are at work, and neither spool is over.
-_GAPS = """
-    with known as (
-        select s.*, follower.id as followed_by, follower.why as end_why,
-            coalesce(heirs.carried, '{}') as passed_on
-        from spool s
-        left join lateral (
-            select id, why from spool where site_id = s.site_id and before = s.id
-            order by first_seen_at, id limit 1
-        ) follower on true
-        cross join lateral (
-            select range_agg(carried) as carried from spool
-            where site_id = s.site_id and before = s.id
-        ) heirs
-        where s.site_id = %s
-    ), given as (
-        select known.*, false as lost, int8range(1, greatest(first_unsent, 1)) as numbered
-        from known
-        union all
-        select known.*, true, int8range(greatest(first_unsent, 1), last + 1) from known
-        where last >= first_unsent and ended_at is not null
-            and (turns < 2 or turned_at < now() - interval '1 day')
-    )
-    select id, lower(missing) as first, upper(missing) - 1 as last, lost, followed_by, end_why
-    from given, unnest(int8multirange(numbered) - numbers - passed_on) as missing
-    order by first_seen_at, id, first
-"""
-
-
-class Gap(NamedTuple):
-    """A run of numbers of a spool."""
-
-    spool: UUID
-    first: int
-    last: int
-    why: str
+__all__ = ["Gap", "gaps"]
 
 
 async def gaps(store: Store, site: Site) -> list[Gap]:
-    """Numbers that the hub has not: below `first_unsent`, and of a spool that ended also above,
-    but for those that wait in the one that follows it."""
+    """Numbers of this site's spools that the hub has not. Raises: StoreError."""
     async with store.transaction() as connection:
-        rows = await (await connection.execute(_GAPS, (site.id,))).fetchall()
-    return [
-        Gap(
-            row["id"],
-            row["first"],
-            row["last"],
-            _why(row["lost"], row["followed_by"], row["end_why"]),
-        )
-        for row in rows
-    ]
-
-
-def _why(lost: bool, followed_by: UUID | None, why: str | None) -> str:
-    if not lost:
-        return "the site counts them as answered"
-    return why_ended(why) if followed_by else "another spool is heard in its place"
+        return [gap for _, gap in await gaps_of(connection, [site.id])]
