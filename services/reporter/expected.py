@@ -36,11 +36,11 @@ def all_expected(
         if site.keys == 0:
             continue
         contact = _contact(site)
+        found.append(contact)
         if contact.expected_by < now:
             silent += 1
-            found.append(contact)
-        else:
-            found += [contact, *_of_rounds(site), *_told_by_itself(site)]
+        elif site.contact_at is not None:
+            found += [*_of_rounds(site), *_told_by_itself(site, site.contact_at)]
     if away or (silent > 1 and silent == sum(site.keys > 0 for site in sites)):
         why = "ingest does not run" if away else "no site is heard of: is the hub reachable?"
         found = [_because(why, one) if one.part == "contact" else one for one in found]
@@ -137,11 +137,9 @@ def _scope(site: SiteFacts) -> Scope:
     return Scope(version=1, author="default", changed_at=site.made_at)
 
 
-def _told_by_itself(site: SiteFacts) -> Iterator[Expected]:
-    """What is wrong at a site that is heard of: due as soon as it was told."""
-    subject, at = f"site {site.name}", site.contact_at
-    if at is None:  # a site that was made just now
-        return
+def _told_by_itself(site: SiteFacts, at: datetime) -> Iterator[Expected]:
+    """What is wrong at a site that was heard of at `at`: due as soon as it was told."""
+    subject = f"site {site.name}"
     if site.offset_s is not None and abs(site.offset_s) > _MOST_OFFSET_S:
         side = "behind" if site.offset_s > 0 else "ahead of"
         off = timedelta(seconds=round(abs(site.offset_s)))

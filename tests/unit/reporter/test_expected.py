@@ -89,6 +89,12 @@ def test_a_site_that_was_never_heard_of_is_late_after_a_day() -> None:
     assert part("contact", never).expected_by == MADE + timedelta(days=1)
 
 
+def test_of_a_site_that_was_not_heard_of_yet_no_round_is_expected() -> None:
+    new = site(contact_at=None, first_contact_at=None, round_at=None, made_at=NOW - HOUR)
+
+    assert late(new) == {}
+
+
 def test_a_site_without_a_key_is_not_expected() -> None:
     assert late(site(keys=0, contact_at=NOW - timedelta(days=9))) == {}
 
