@@ -56,10 +56,6 @@ def insert(
     return numbers
 
 
-def forget_oldest(db: sqlite3.Connection) -> int:
-    return forget(db, before="9999")
-
-
 def forget(db: sqlite3.Connection, before: str) -> int:
     """Some of what the hub committed before an instant. Nothing else ever goes."""
     forgotten = db.execute(

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -17,13 +18,10 @@ from uuid import UUID
 from services.uploader.boot import SinceBoot
 from services.uploader.numbering import Why, at, remember, renew
 from services.uploader.reserve import RESERVE_BYTES
-from services.uploader.rows import Commit, commits, forget, forget_oldest, insert
-from services.uploader.spool_file import FullError, SpoolFile
+from services.uploader.rows import commits, forget, insert
+from services.uploader.spool_file import SpoolFile
 from shared.bus.port import CannotStoreError
-from shared.log import log
 from shared.message import Message
-
-_MOST_FORGETTINGS = 10  # for one commit; more would not help where others fill the disk
 
 
 class Waiting(NamedTuple):
@@ -86,37 +84,19 @@ class Spool:
     ) -> list[int]:
         """Number and keep messages; all are on disk when this returns.
 
-        A message that is there already, byte for byte, keeps the number that it has. On a full
-        disk, what the hub committed first is forgotten before its time.
+        A message that is there already, byte for byte, keeps the number that it has.
         """
         numbers: list[int] = []
         for commit in commits([(message, message.to_json()) for message in messages]):
             try:
-                numbers += self._stored(commit, now, since_boot)
+                numbers += self._file.write(
+                    partial(insert, commit=commit, now=now, since_boot=since_boot)
+                )
             except CannotStoreError as error:
                 self._problem = str(error)
                 raise
         self._problem = None
         return numbers
-
-    def _stored(self, commit: Commit, now: datetime, since_boot: SinceBoot | None) -> list[int]:
-        forgotten = 0
-        try:
-            for _ in range(_MOST_FORGETTINGS):
-                with suppress(FullError):
-                    return self._file.write(lambda db: insert(db, commit, now, since_boot))
-                some = self._file.write(forget_oldest, from_reserve=True)
-                forgotten += some
-                if not some or not self._file.shrink():
-                    break
-            return self._file.write(lambda db: insert(db, commit, now, since_boot))
-        finally:
-            if forgotten:
-                log.warning(
-                    "disk full: sent messages were forgotten before their time",
-                    service="uploader",
-                    messages=forgotten,
-                )
 
     # -- what goes out ------------------------------------------------------------------------
 

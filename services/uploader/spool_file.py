@@ -22,12 +22,7 @@ Identity = tuple[int, int]  # device and inode
 _BUSY_S = 10.0
 _PAGES_IN_LOG = 256  # 1 MB waits in the write-ahead log until it is copied into the file
 _PAGES_A_SHRINKING = 500
-_INCREMENTAL = 2  # of pragma auto_vacuum
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-
-
-class FullError(CannotStoreError):
-    """There is no room on the disk."""
 
 
 class SpoolFile:
@@ -36,7 +31,7 @@ class SpoolFile:
     Where another file is put at the path, or it is deleted, the next use goes on in what is there
     then, with what waited in the one before.
 
-    Raises: SpoolError on opening; CannotStoreError, FullError.
+    Raises: SpoolError on opening; CannotStoreError.
     """
 
     def __init__(self, path: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
@@ -76,10 +71,8 @@ class SpoolFile:
                     self._reserve.hold()
                 return self._transaction(work)
             except (sqlite3.DatabaseError, OSError) as error:
-                if not _is_full(error):
+                if not (from_reserve and _is_full(error)):
                     raise CannotStoreError(f"{self.path}: cannot be written: {error}") from error
-                if not from_reserve:
-                    raise FullError(f"{self.path}: cannot be written: {error}") from error
             return self._write_from_reserve(work)
 
     def _write_from_reserve(self, work: Work[T]) -> T:
@@ -88,7 +81,7 @@ class SpoolFile:
             self._empty_log()
             return self._transaction(work)
         except sqlite3.DatabaseError as error:
-            raise FullError(f"{self.path}: cannot be written: {error}") from error
+            raise CannotStoreError(f"{self.path}: cannot be written: {error}") from error
         finally:
             self._shrink()
             with suppress(OSError):
@@ -101,12 +94,6 @@ class SpoolFile:
                 self._pragma("page_count") // 2, _PAGES_A_SHRINKING
             ):
                 self._shrink()
-
-    def shrink(self) -> bool:
-        """Give back what the file does not need; whether that is possible in this file."""
-        with self._lock:
-            self._shrink()
-            return self._pragma("auto_vacuum") == _INCREMENTAL
 
     def _shrink(self) -> None:
         with suppress(sqlite3.DatabaseError):

@@ -102,24 +102,18 @@ def test_a_full_disk_keeps_all_that_it_took_and_is_emptied_by_the_hub(full: Fill
     assert sent == full.given == full.numbers()[-1]
 
 
-def test_what_the_hub_committed_makes_room_for_what_comes(full: Filling) -> None:
-    """Nobody frees the disk, and the site goes on."""
-    took, sent = full.given, 0
-    while some := full.send():
-        sent += some
-    full.fill()
-    assert full.given > took + 2 * _AT_ONCE
-    assert full.spool.last() == full.given
-    assert full.spool.count_waiting() == full.given - sent
+def test_what_left_stays_for_its_days_and_makes_room_after_them(full: Filling) -> None:
+    took = full.given
+    while full.send():
+        pass
+    with pytest.raises(CannotStoreError):
+        full.give()
+    assert full.numbers() == list(range(1, took + 1))
 
-
-def test_what_waits_is_never_forgotten_to_make_room(full: Filling) -> None:
-    full.spool.tried(full.spool.id(), range(1, full.given + 1), NOW, blamed=False)
-    full.send()
-    full.fill()
-    waiting = full.spool.count_waiting()
-    assert full.numbers()[-waiting:] == list(range(full.given - waiting + 1, full.given + 1))
-    assert full.given - waiting < 500
+    full.spool.answered(full.spool.id(), Answered([], NOW + timedelta(days=31), "{}"), NOW)
+    assert full.spool.forget(timedelta(days=30)) == took
+    full.give()
+    assert full.spool.count_waiting() == _AT_ONCE
 
 
 def test_a_disk_that_others_filled_takes_answers_and_goes_on_when_it_has_room(disk: Path) -> None:
