@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg.pq import Conninfo
 
+from shared.files import refuse_device
 from shared.store.binaries import EmbeddedError, wheel_binaries
 from shared.store.postgres import StoreError, conninfo_of
 from shared.store.tls import is_on_this_box
@@ -31,6 +32,7 @@ def backup(url: str, file: Path) -> None:
     tools = _tools(major, with_tls=not is_on_this_box(url))
     fresh = file.with_name(file.name + ".new")
     try:
+        refuse_device(file)
         # made first: it holds all that the hub knows
         os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         _run([tools / "pg_dump", "--format=custom", "--no-owner", f"--file={fresh}"], conninfo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,13 @@ def test_a_file_has_its_mode_whatever_was_there_before(tmp_path: Path, mode: int
     assert file.read_text(encoding="utf-8") == "new"
     assert file.stat().st_mode & 0o777 == mode
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    with pytest.raises(OSError, match="no regular file"):
+        write_private(pipe, "new")
+
+    assert list(tmp_path.iterdir()) == [pipe]
