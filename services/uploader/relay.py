@@ -278,8 +278,9 @@ class Relay:
         self._failures += 1
         seconds = back_off_s(trouble, self._failures, looking=waits and away)
         if needs_a_person(trouble):
-            for _ in range(int(seconds / _LOOK_AT_FILES_S)):
-                await asyncio.sleep(_LOOK_AT_FILES_S)
+            while seconds > 0:
+                await asyncio.sleep(min(seconds, _LOOK_AT_FILES_S))
+                seconds -= _LOOK_AT_FILES_S
                 if self._way.has_changed():
                     return
         elif waits or not away:

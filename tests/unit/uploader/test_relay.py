@@ -413,6 +413,18 @@ async def test_another_key_ends_the_wait_that_the_old_one_began(
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_key_that_is_refused_for_a_moment_is_not_tried_without_a_pause(site: Site) -> None:
+    site.hub.script = [refuse(403, **{"retry-after": "5"})] * 9
+    running = asyncio.create_task(site.relay.run())
+    try:
+        await asyncio.wait_for(site.hub.came.get(), 5)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(site.hub.came.get(), 0.3)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_what_arrives_is_tried_at_once_though_the_hub_was_away(site: Site) -> None:
     site.hub.script = [NotReachedError("tcp", "refused", "wait")]
     site.relay._failures = 50
