@@ -10,9 +10,10 @@ import gzip
 import hashlib
 import ssl
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -161,21 +162,24 @@ def proxy_for(hub_url: str, proxy: str | None) -> str | None:
     found = found if "://" in found else f"http://{found}"
     fault = fault_of_proxy(found)
     if fault:
-        raise SettingError(f"HTTPS_PROXY: {fault}")
+        raise SettingError(f"{'HTTPS' if said.get('https') else 'ALL'}_PROXY: {fault}")
     return found
 
 
 def _excepted(host: str, said: dict[str, str]) -> bool:
     if urllib.request.proxy_bypass(host):
         return True
-    try:
+    with suppress(ValueError):
         address = ip_address(host)
-        networks = [
-            ip_network(word.strip()) for word in said.get("no", "").split(",") if "/" in word
-        ]
-    except ValueError:
-        return False
-    return any(address in network for network in networks)
+        return any(address in each for each in _networks(said.get("no", "")))
+    return False
+
+
+def _networks(words: str) -> Iterator[IPv4Network | IPv6Network]:
+    for word in words.split(","):
+        with suppress(ValueError):  # one that is none leaves the others as they are
+            if "/" in word:
+                yield ip_network(word.strip())
 
 
 def _proxy(url: str, trust: ssl.SSLContext) -> httpx.Proxy:

@@ -92,6 +92,22 @@ def test_the_environment_s_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> Non
     assert proxy_for(_HUB, None) == "http://other:3128"
 
 
+def test_what_is_no_network_in_no_proxy_leaves_the_others_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://other:3128")
+    monkeypatch.setenv("NO_PROXY", "10.0.0.1/8, a/b, 192.168.0.0/16")
+    assert proxy_for("https://192.168.7.1", None) is None
+
+
+def test_a_proxy_that_cannot_be_used_is_told_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://other:1080")
+    with pytest.raises(SettingError, match=r"^ALL_PROXY: must be"):
+        proxy_for(_HUB, None)
+
+
 @pytest.mark.parametrize("excepted", ["hub.example", ".example", "a, example", "*"])
 def test_no_proxy_excepts_the_hub(excepted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://other:3128")
