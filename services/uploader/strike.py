@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from shared.message import Part
-from shared.messages import MeterRead, NoCredential, ReadFailed
+from shared.messages import DeviceIdentity, MeterRead, NoCredential, ReadFailed
 
 Strike = Callable[[str], str]
 P = TypeVar("P", bound=Part)
 
 _HIDDEN = "(withheld)"
 _LONGEST = 1024  # shared.messages.Text
+MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")  # as a read has it
 _LEAST = 3  # letters; a shorter value is found in words that have nothing to do with it
 # IPv4, but no part of a longer OID, and IPv6
 _ADDRESS = (
@@ -25,6 +26,8 @@ _TEXTS: Mapping[type[Part], tuple[str, ...]] = {
     NoCredential: ("reason",),
     MeterRead: ("notes", "no_meters_because"),
 }
+_OF_DEVICE = ("hostname", "asset_tag", "location", "firmware", "description")
+_OF_SUPPLIES = ("description", "part_number", "serial", "colorant")
 _OF_STATUS = ("device", "printer", "errors", "console")
 
 
@@ -36,9 +39,14 @@ def places(named: Iterable[str], *, addresses: bool) -> Strike:
 
 
 def values(withheld: Iterable[str]) -> Strike:
-    """Strikes what a field holds, where it stands as a word of its own."""
+    """Strikes what a field holds, where it stands as a word of its own; a MAC within one too."""
     words = sorted((value for value in withheld if len(value) >= _LEAST), key=len, reverse=True)
-    return _striking([rf"(?<!\w){re.escape(word)}(?!\w)" for word in words])
+    return _striking([_mac(word) or rf"(?<!\w){re.escape(word)}(?!\w)" for word in words])
+
+
+def _mac(value: str) -> str | None:
+    """However it is written: 00:1b:a9:… 00-1B-A9-… 001b.a9… or BRN001BA9…"""
+    return "[:.-]?".join(value.split(":")) if MAC.fullmatch(value) else None
 
 
 def _striking(patterns: Iterable[str]) -> Strike:
@@ -60,11 +68,16 @@ def struck(message: P, strike: Strike) -> P:
                 for each in message.alerts
             ],
             "supplies": [
-                each.model_copy(update=_struck(each, ("description",), strike))
+                each.model_copy(update=_struck(each, _OF_SUPPLIES, strike))
                 for each in message.supplies
             ],
         }
     return message.model_copy(update=fields)
+
+
+def identity_struck(device: DeviceIdentity, strike: Strike) -> DeviceIdentity:
+    """What people wrote into a device. What tells it from others is left whole or not at all."""
+    return device.model_copy(update=_struck(device, _OF_DEVICE, strike))
 
 
 def _struck(part: Part, names: Iterable[str], strike: Strike) -> dict[str, Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from services.uploader.strike import places, struck, values
+from services.uploader.strike import MAC, identity_struck, places, struck, values
 from shared.message import Message
 from shared.messages import (
     DeviceEvent,
@@ -46,7 +45,6 @@ _OF_EVENTS: Mapping[str, tuple[str, ...]] = {
     "serial": ("serial", "serial_before"),
     "mac": ("mac",),
 }
-_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 _LEAST_WITHIN = 4  # octets of a value that is looked for within a row
 Named = TypeVar("Named", Order, SilentDevice, NoCredential, DeviceEvent)
 
@@ -129,6 +127,7 @@ def _round(finished: RoundFinished, withheld: frozenset[str], salt: str) -> Roun
 
 def _read(read: MeterRead, withheld: frozenset[str]) -> MeterRead:
     held = {getattr(read.device, field) for field in withheld} - {None, ""}
+    strike = values(held)
     spellings = {spelling for value in held for spelling in _spellings(value)}
     within = [octets for value in held for octets in _octets(value) if len(octets) >= _LEAST_WITHIN]
     rows = tuple(row for field in withheld for row in _ROWS.get(field, ()))
@@ -136,7 +135,9 @@ def _read(read: MeterRead, withheld: frozenset[str]) -> MeterRead:
     counted = {oid for source in read.sources.values() for oid in source}
     kept = read.model_copy(
         update={
-            "device": read.device.model_copy(update=dict.fromkeys(withheld)),
+            "device": identity_struck(
+                read.device.model_copy(update=dict.fromkeys(withheld)), strike
+            ),
             "varbinds": {
                 oid: varbind
                 for oid, varbind in read.varbinds.items()
@@ -152,7 +153,7 @@ def _read(read: MeterRead, withheld: frozenset[str]) -> MeterRead:
             },
         }
     )
-    return struck(kept, values(held))
+    return struck(kept, strike)
 
 
 def _spellings(value: str) -> tuple[str, ...]:
@@ -163,7 +164,7 @@ def _spellings(value: str) -> tuple[str, ...]:
 def _octets(value: str) -> tuple[bytes, ...]:
     """How an octet string may hold it among others: as text, as a MAC, as an address."""
     octets = [value.lower().encode()]
-    if _MAC.fullmatch(value):
+    if MAC.fullmatch(value):
         octets.append(bytes.fromhex(value.replace(":", "")))
     with suppress(ValueError):
         octets.append(ip_address(value).packed)

@@ -216,6 +216,41 @@ def test_what_is_withheld_is_struck_from_the_panel_the_alerts_and_the_supplies()
     assert kept.supplies[0].description == "Toner of (withheld)"
 
 
+def test_what_is_withheld_is_struck_from_what_people_wrote_into_the_device() -> None:
+    device = meter_read().device.model_copy(
+        update={
+            "mac": "00:17:c8:0a:0b:0c",
+            "hostname": "BRN0017C80A0B0C",
+            "description": "Printer; S/N VB0001; 00-17-C8-0A-0B-0C",
+            "location": "by 0017.c80a.0b0c",
+        }
+    )
+    read = meter_read().model_copy(
+        update={
+            "device": device,
+            "supplies": [SupplyLevel(index="1.1", part_number="VB0001", serial="of VB0001")],
+        }
+    )
+
+    kept = without(read, "serial", "mac")
+
+    assert isinstance(kept, MeterRead)
+    assert kept.device.hostname == "BRN(withheld)"
+    assert kept.device.description == "Printer; S/N (withheld); (withheld)"
+    assert kept.device.location == "by (withheld)"
+    assert kept.supplies[0].part_number == "(withheld)"
+    assert kept.supplies[0].serial == "of (withheld)"
+
+
+def test_what_tells_a_device_from_others_is_left_whole() -> None:
+    device = meter_read().device.model_copy(update={"hostname": "VB0001", "serial": "VB0001"})
+
+    kept = without(meter_read().model_copy(update={"device": device}), "hostname")
+
+    assert isinstance(kept, MeterRead)
+    assert kept.device.serial == "VB0001"
+
+
 def test_a_row_that_holds_what_is_withheld_among_other_things_goes_too() -> None:
     rows = {
         "1.3.6.1.4.1.1347.1": ("OctetString", b"MFG:Kyocera;SN:vb0001;".hex()),
