@@ -16,7 +16,8 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from services.uploader.boot import SinceBoot
-from services.uploader.numbering import Why, at, remember, renew
+from services.uploader.left_log import set_foreign_log_aside
+from services.uploader.numbering import SpoolError, Why, at, remember, renew
 from services.uploader.reserve import RESERVE_BYTES
 from services.uploader.rows import commits, forget, insert
 from services.uploader.spool_file import SpoolFile
@@ -67,6 +68,10 @@ class Spool:
 
     def __init__(self, path: Path, reserve_bytes: int = RESERVE_BYTES) -> None:
         self.path = path
+        try:
+            set_foreign_log_aside(path)
+        except OSError as error:
+            raise SpoolError(f"{path}: cannot be looked at: {error.strerror}") from None
         self._file = SpoolFile(path, reserve_bytes)
         self._problem: str | None = None
 

@@ -202,6 +202,34 @@ def test_a_copy_put_in_the_spool_s_place_is_not_read_with_the_other_s_log(
     live.close()
 
 
+@pytest.mark.parametrize("of_another", [True, False])
+def test_a_log_that_was_left_behind_is_read_where_it_is_the_file_s_own(
+    spool: Spool, path: Path, tmp_path: Path, *, of_another: bool
+) -> None:
+    spool.store([meter_read(1)], NOW)
+    spool.close()
+    copy, log = tmp_path / "copy", path.with_name(f"{path.name}-wal")
+    shutil.copy(path, copy)
+    live = Spool(path)
+    for first in range(2, 1402, 100):  # its log is begun anew on the way
+        live.store([meter_read(each) for each in range(first, first + 100)], NOW)
+    if not of_another:
+        shutil.copy(path, copy)
+    left = log.read_bytes()
+    live.close()
+    copy.replace(path)
+    log.write_bytes(left)
+
+    opened = Spool(path)
+
+    stored = 1 if of_another else 1401
+    assert opened.store([meter_read(5000)], NOW) == [stored + 1]
+    assert bodies(opened)[:1] == reads(1)
+    assert opened.count_waiting() == stored + 1
+    assert log.with_name(f"{log.name}-of-another").exists() == of_another
+    opened.close()
+
+
 def test_a_copy_from_before_the_spool_was_renewed_goes_on_under_a_new_id(
     spool: Spool, path: Path, tmp_path: Path
 ) -> None:
