@@ -91,7 +91,7 @@ class Relay:
         self._is_greeting = False  # and it was not answered yet
         self._answered_at: datetime | None = None  # the last batch, by this box's clock
         self._ages = Ages()
-        self._has_renewed = False  # in this contact
+        self._has_renewed = False  # and the hub has agreed to no number since
         self._has_asked_scope = False  # since this process began
         self._problem: str | None = "the hub was not contacted yet"
 
@@ -128,7 +128,6 @@ class Relay:
         Gives what went wrong, of which the operator has been told.
         """
         self._most = MAX_MESSAGES
-        self._has_renewed = False
         trouble = await self._told(self._send_all(at_least_one=due))
         if due and (trouble is None or batch_may_be_why(trouble)):
             trouble = await self._told(self._tend()) or trouble
@@ -221,6 +220,7 @@ class Relay:
     async def _renumber(self, hub: Hub, batch: Outgoing, answers: Answers) -> None:
         why: Why = "reused" if answers.renumber else "restored"
         if not answers.renumber and (answers.last is None or answers.last <= batch.last):
+            self._has_renewed = False
             return
         if self._has_renewed:
             raise NotAnsweredError(

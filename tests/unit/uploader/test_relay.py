@@ -320,6 +320,25 @@ async def test_a_hub_that_calls_every_spool_known_is_not_believed_for_ever(site:
     assert len(site.hub.batches) < 10
 
 
+async def test_a_hub_that_calls_every_spool_known_has_what_waits_renumbered_once(
+    site: Site,
+) -> None:
+    site.store(2)
+    site.hub.otherwise = lambda _: answer(200, {"results": [], "last": 2**62})
+    first = site.spool.id()
+    while site.spool.id() == first:
+        await site.relay.contact(due=True)
+    renewed = site.spool.id()
+
+    for _ in range(3):
+        assert await site.relay.contact(due=True) is not None
+
+    assert site.spool.id() == renewed
+    site.hub.otherwise = accept
+    assert await site.relay.contact(due=True) is None
+    assert site.spool.count_waiting() == 0
+
+
 async def test_a_spool_that_is_deleted_while_it_is_used_is_declared_before_it_is_sent(
     site: Site,
 ) -> None:
