@@ -57,7 +57,7 @@ async def caller_of(store: Store, digest: bytes) -> Caller:
 
     Raises: KeyRefusedError, StoreError.
     """
-    async with store.transaction() as connection:
+    async with store.statements() as connection:
         row = await (await connection.execute(_LOOK_UP, (digest,))).fetchone()
         if row is None:
             raise KeyRefusedError(_UNKNOWN)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.ingest.sites import Site
-from shared.store.postgres import Connection
+from shared.store.postgres import Connection, Cursor
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,12 @@ class Ledger:
 
 
 async def lock_ledger(connection: Connection, site: Site) -> tuple[Ledger, datetime]:
-    """The site's ledger and the instant, alone for this transaction.
+    """The site's ledger and the instant, alone for this transaction."""
+    return await ledger_in(await ask_ledger(connection, site))
+
+
+async def ask_ledger(connection: Connection, site: Site) -> Cursor:
+    """As `lock_ledger`, without waiting for it where the connection is in a pipeline.
 
     The customer's row is locked first, because two sites may show one device.
     """
@@ -34,10 +39,13 @@ async def lock_ledger(connection: Connection, site: Site) -> tuple[Ledger, datet
         " for update",
         (site.id,),
     )
+    await connection.execute(
+        "select message_month(now()), message_month(now() + interval '1 month')"
+    )
+    return cursor
+
+
+async def ledger_in(cursor: Cursor) -> tuple[Ledger, datetime]:
     row = await cursor.fetchone()
     assert row is not None, "a site is made with its head"
-    await connection.execute(
-        "select message_month(%(now)s), message_month(%(now)s + interval '1 month')",
-        {"now": row["now"]},
-    )
     return Ledger(row["length"], bytes(row["head"])), row["now"]

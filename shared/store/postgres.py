@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib import resources
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncConnection, AsyncCursor, errors
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -16,6 +17,7 @@ from shared.store.copying import UnfitError, copy_bytes, copy_columns
 from shared.store.tls import advice_of, verified
 
 Connection = AsyncConnection[DictRow]
+Cursor = AsyncCursor[DictRow]
 _MIGRATION_LOCK = 0x70616765  # "page"
 _SESSION = (
     "set timezone to 'UTC'; set lock_timeout to '15s'; set statement_timeout to '120s';"
@@ -49,6 +51,22 @@ class Store:
         except (PoolTimeout, psycopg.OperationalError) as error:
             raise StoreError(f"database: {in_words(error)}") from error
 
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[Connection]:
+        """A connection on which each statement is a transaction of its own, without BEGIN and
+        COMMIT.
+
+        Raises: StoreError, as `transaction`.
+        """
+        async with self.transaction() as connection:
+            await connection.set_autocommit(True)
+            try:
+                yield connection
+            finally:
+                # one that is cut off in a statement cannot be used again: the pool closes it
+                with suppress(psycopg.Error):
+                    await connection.set_autocommit(False)
+
     async def problem(self) -> str | None:
         """What keeps the database from answering, in words; None where it answers."""
         try:
@@ -70,7 +88,7 @@ async def open_store(url: str, pool_size: int = 4) -> AsyncIterator[Store]:
         open=False,
         kwargs={"row_factory": dict_row, "connect_timeout": 10},
         configure=_begin_session,
-        check=AsyncConnectionPool.check_connection,
+        check=_check,
     )
     await pool.open()
     try:
@@ -147,6 +165,15 @@ async def migrate(url: str) -> list[str]:
 async def _begin_session(connection: AsyncConnection[Any]) -> None:
     await connection.execute(_SESSION)
     await connection.commit()
+
+
+async def _check(connection: AsyncConnection[Any]) -> None:
+    """Nothing waits to be read from an idle connection, unless the server ended it: only then is
+    it asked."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 def _migrations() -> list[tuple[str, str]]:
