@@ -53,7 +53,9 @@ def _squid_s(headers: Mapping[str, str]) -> str | None:
 
 
 def _of_proxy(error: NotReachedError, headers: Mapping[str, str]) -> tuple[str, str]:
-    offered = [each.split()[0] for each in headers.get("proxy-authenticate", "").split(",") if each]
+    offered = [
+        each.split()[0] for each in headers.get("proxy-authenticate", "").split(",") if each.strip()
+    ]
     if offered and "basic" not in (scheme.lower() for scheme in offered):
         return (
             f"{error.said}; it offers {', '.join(offered)[:100]}, and not Basic",

@@ -77,7 +77,7 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, Mapping[str, str]]:
         if colon:
             known = headers.get(name.lower())
             headers[name.lower()] = f"{known}, {value.strip()}" if known else value.strip()
-    return int(first.split(" ", 2)[1]), headers
+    return int(first.partition(" ")[2].partition(" ")[0]), headers
 
 
 async def _shown(writer: asyncio.StreamWriter, host: str) -> Certificate | None:
