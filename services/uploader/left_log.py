@@ -41,11 +41,11 @@ def set_foreign_log_aside(path: Path) -> None:
 def _is_sound(path: Path, how: str) -> bool:
     """True too where that takes too long to tell."""
     until = time.monotonic() + _LONGEST_S
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as db:
-        db.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
-        try:
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as db:
+            db.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
             return db.execute("pragma integrity_check(1)").fetchall() == [("ok",)]
-        except sqlite3.OperationalError:  # interrupted, or no room for what SQLite needs beside it
-            return True
-        except sqlite3.DatabaseError:
-            return False
+    except sqlite3.OperationalError:  # interrupted, or it cannot be opened: that is told later
+        return True
+    except sqlite3.DatabaseError:
+        return False

@@ -152,6 +152,13 @@ def test_a_file_that_is_no_spool_is_said_to_be_none(tmp_path: Path) -> None:
         Spool(path)
 
 
+def test_what_cannot_be_opened_beside_a_log_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "spool.sqlite").mkdir()
+    (tmp_path / "spool.sqlite-wal").write_bytes(b"a log")
+    with pytest.raises(SpoolError):
+        Spool(tmp_path / "spool.sqlite")
+
+
 def test_a_spool_of_a_newer_version_is_left_alone(spool: Spool) -> None:
     with sqlite3.connect(spool.path) as db:
         db.execute("pragma user_version = 9")
