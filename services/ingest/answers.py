@@ -27,7 +27,10 @@ _Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 
 
 class EventMessage(BaseModel):
-    """One that is not what its type says is answered with "rejected", and costs no other."""
+    """One that is not what its type says is answered with "rejected", and costs no other.
+
+    `stored_at` and `age_s` are ignored where they are of another type.
+    """
 
     n: _Number
     type: Annotated[
@@ -36,10 +39,10 @@ class EventMessage(BaseModel):
     ] = None
     body: Annotated[Any, Field(description="The message, as its type has it.")] = None
     stored_at: Annotated[
-        datetime | None, Field(description="When it was spooled, by the site's clock.")
+        datetime | Any, Field(description="When it was spooled, by the site's clock.")
     ] = None
     age_s: Annotated[
-        float | None, Field(description="How long ago that is, by a clock that nobody sets.")
+        float | Any, Field(description="How long ago that is, by a clock that nobody sets.")
     ] = None
 
 
@@ -66,10 +69,10 @@ class EventBatch(BaseModel):
     last: Annotated[int, Field(ge=0, le=MAX_NUMBER)]
     sent_at: datetime
     messages: list[EventMessage]
-    began: SpoolBegan | None = None
-    status: Annotated[
-        dict[str, Any] | None, Field(description="How the site is; at most 4 kB.")
-    ] = None
+    began: SpoolBegan | Any = None
+    status: Annotated[dict[str, Any] | Any, Field(description="How the site is; at most 4 kB.")] = (
+        None
+    )
 
 
 class EventResult(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -77,6 +78,7 @@ class _Numbered(msgspec.Struct):
     age_s: msgspec.Raw = _NOTHING
 
 
+_LONGEST_NUMBER, _MOST_DIGITS = 40, 20
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _NUMBERED = msgspec.json.Decoder(_Numbered)
 _NUMBER = msgspec.json.Decoder(Number)
@@ -119,6 +121,8 @@ def _cut_envelope(body: bytes, why: Exception) -> _Envelope:
         outer = members(body)
         messages = elements(outer.pop(b"messages", b""))
         told = [msgspec.Raw(outer.pop(name, b"")) for name in (b"began", b"status")]
+        for name in outer.keys() & {b"first_unsent", b"last"}:
+            outer[name] = _whole(outer[name])
         bare = b",".join(b'"%s":%s' % member for member in outer.items())
         envelope = _ENVELOPE.decode(b'{"messages":[],%s}' % bare)
     except (CutError, *UNREADABLE):
@@ -126,6 +130,17 @@ def _cut_envelope(body: bytes, why: Exception) -> _Envelope:
     envelope.messages = [msgspec.Raw(message) for message in messages]
     envelope.began, envelope.status = told
     return envelope
+
+
+def _whole(raw: bytes) -> bytes:
+    """A number written as 7.0 or 7e2 is as whole as 7: JSON Schema's integer. As it is, else."""
+    try:
+        number = Decimal(raw.decode("ascii")) if len(raw) <= _LONGEST_NUMBER else None
+    except (ArithmeticError, ValueError):
+        return raw
+    if number is None or not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+        return raw
+    return b"%d" % int(number) if number == number.to_integral_value() else raw
 
 
 def _line(position: int, element: msgspec.Raw) -> Line:
@@ -145,7 +160,7 @@ def _line(position: int, element: msgspec.Raw) -> Line:
 def _cut_numbered(position: int, element: bytes, why: Exception) -> _Numbered:
     try:
         parts = members(element)
-        number = _NUMBER.decode(parts.pop(b"n", b""))
+        number = _NUMBER.decode(_whole(parts.pop(b"n", b"")))
     except (CutError, *UNREADABLE):
         raise BatchError(f"messages[{position}]: {str(why)[:200]}") from None
     known = (b"type", b"body", b"stored_at", b"age_s")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -154,3 +154,27 @@ def test_no_value_beside_the_messages_costs_one(beside: object, within: object) 
     one = raw_line(1, "a", b"{}", stored_at=other, age_s=other)
 
     assert parse_batch(batch([one], began=value, status=value), 500, NOW).lines[0].body == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("written", "number"), [("7.0", 7), ("7e2", 700), ("9223372036854775806.0", 2**63 - 2)]
+)
+def test_a_whole_number_may_be_written_as_a_fraction(written: str, number: int) -> None:
+    body = json.dumps(
+        {"spool": str(UUID(int=1)), "first_unsent": 1, "last": 1, "sent_at": NOW.isoformat()}
+    )[:-1].replace('"last": 1', f'"last": {written}')
+    line = f'{{"n": {written}, "type": "a", "body": {{}}}}'
+
+    cut = parse_batch(f'{body}, "messages": [{line}]}}'.encode(), 500, NOW)
+
+    assert (cut.last, cut.lines[0].n) == (number, number)
+
+
+@pytest.mark.parametrize("written", ["7.5", "1e999999999", "NaN", "true", '"7"', "9" * 60, "1e30"])
+def test_what_is_no_whole_number_refuses_the_batch(written: str) -> None:
+    body = json.dumps(
+        {"spool": str(UUID(int=1)), "first_unsent": 1, "sent_at": NOW.isoformat(), "messages": []}
+    )[:-1]
+
+    with pytest.raises(BatchError):
+        parse_batch(f'{body}, "last": {written}}}'.encode(), 500, NOW)
