@@ -11,6 +11,7 @@ _FIRST_S = 1.0
 _LONGEST_S = 900.0
 _LONGEST_LOOKING_S = 30.0
 _LONGEST_RETRY_AFTER_S = 3600.0
+_SPREAD_S = 5.0  # a hub tells all sites the same few seconds
 
 
 def back_off_s(trouble: Exception, failures: int, *, looking: bool) -> float:
@@ -22,7 +23,7 @@ def back_off_s(trouble: Exception, failures: int, *, looking: bool) -> float:
     """
     if isinstance(trouble, RefusedError) and trouble.retry_after_s is not None:
         asked = min(_LONGEST_RETRY_AFTER_S, max(_FIRST_S, trouble.retry_after_s))
-        return asked * random.uniform(1.0, 1.1)
+        return asked + random.uniform(0.0, max(asked / 10, _SPREAD_S))
     if needs_a_person(trouble):
         return _LONGEST_S * random.uniform(0.8, 1.0)
     most = _LONGEST_LOOKING_S if looking else _LONGEST_S
