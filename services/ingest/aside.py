@@ -135,8 +135,10 @@ async def settle(
     connection: Connection, site: Site, accepted: Sequence[Checked], now: datetime
 ) -> None:
     """Of what was rejected before and is accepted now, as the same bytes, say so."""
+    if not accepted:
+        return
     cursor = await connection.execute(_ANY_REJECTED, (site.id,))
-    if accepted and await cursor.fetchone():
+    if await cursor.fetchone():
         await connection.execute(
             _SETTLE,
             (now, [one.id for one in accepted], [one.digest for one in accepted], site.id),

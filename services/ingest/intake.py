@@ -14,6 +14,7 @@ from services.ingest.room import Room
 from services.ingest.settings import IngestSettings
 
 _WAIT_S = 10.0
+SMALL = 65_536  # octets that are looked at before a thread could begin
 _TIMES = 6  # what a batch takes until it is stored, by the size of its JSON
 
 
@@ -47,5 +48,11 @@ class Intake:
                 self._at_work.held(site_id, 1),
                 self._unpacked.held(site_id, _TIMES * size if size <= most_json else 0),
             ):
-                body = await to_thread(unpack, came, size, most_json) if packed else came
-                yield body, len(came)
+                yield await self._json(came, size) if packed else came, len(came)
+
+    async def _json(self, packed: bytes, size: int) -> bytes:
+        most = self._settings.max_json_bytes
+        # a size over the limit may be a lie, which takes reading all of it to tell
+        if size <= min(SMALL, most) and len(packed) <= SMALL:
+            return unpack(packed, size, most)
+        return await to_thread(unpack, packed, size, most)
