@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -13,16 +13,15 @@ from services.ingest.append import append
 from services.ingest.aside import count_again, set_aside, settle
 from services.ingest.check import Checked, check_lines
 from services.ingest.clock import Clocks
-from services.ingest.clock_rows import ask_contact, clocks_in
+from services.ingest.clock_rows import note_contact
 from services.ingest.envelope import Batch, Line
 from services.ingest.intake import SMALL
-from services.ingest.keys import Caller, ask_key, check_held
-from services.ingest.ledger import Ledger, ask_ledger, ledger_in
+from services.ingest.keys import Caller, hold_key
+from services.ingest.ledger import Ledger, lock_ledger
 from services.ingest.sites import Site
 from services.ingest.spools import note_spool
-from shared.store.postgres import Connection, Cursor, Store, pipelined
+from shared.store.postgres import Connection, Store
 
-_FEW = 8  # messages of a batch that waits for the database as seldom as it can
 Status = Literal["accepted", "duplicate", "rejected"]
 
 
@@ -68,18 +67,11 @@ async def accept(store: Store, caller: Caller, batch: Batch) -> Taken:
         checked = await asyncio.to_thread(check_lines, batch.lines, site.name)
     else:
         checked = check_lines(batch.lines, site.name)
-    async with store.transaction() as connection, pipelined(connection, len(checked) <= _FEW):
-        # Asked at once: the database takes one after the other, and each sees what was committed
-        # when its turn came, so that what follows the locks sees all that was done under them.
-        asked = await ask_ledger(connection, site)
-        key = await ask_key(connection, caller.key_id)
-        contact = await ask_contact(connection, site, batch)
-        digests = await ask_digests(connection, site, checked)
-        ledger, received_at = await ledger_in(asked)
-        await check_held(key)
-        clocks = await clocks_in(contact, batch)
-        known = await digests_in(digests)
-        came = await take_in(connection, site, batch, clocks, ledger, checked, known, received_at)
+    async with store.transaction() as connection:
+        ledger, received_at = await lock_ledger(connection, site)
+        await hold_key(connection, caller.key_id)
+        clocks = await note_contact(connection, site, batch)
+        came = await take_in(connection, site, batch, clocks, ledger, checked, received_at)
         new = came.accepted + came.rejected
         noted = await note_spool(connection, site, batch, new, received_at)
         await set_aside(connection, site, batch.spool, came.rejected, received_at)
@@ -96,14 +88,10 @@ async def take_in(
     clocks: Clocks,
     ledger: Ledger,
     checked: Sequence[Checked],
-    known: Mapping[UUID, bytes],
     received_at: datetime,
 ) -> Sorted:
-    """Store each message that the hub has not, and count those that came again.
-
-    Args:
-        known: digests of the messages that the hub has, since the ledger is locked.
-    """
+    """Store each message that the hub has not, and count those that came again."""
+    known = await _known_digests(connection, site, checked)
     fresh, again, conflicting = _sort_out(checked, known)
     head, refused = await append(connection, site, batch, clocks, ledger, fresh, received_at)
     if head != ledger:
@@ -121,26 +109,18 @@ async def take_in(
     return Sorted(accepted, again, conflicting, rejected)
 
 
-async def ask_digests(
+async def _known_digests(
     connection: Connection, site: Site, checked: Sequence[Checked]
-) -> Cursor | None:
-    """Which of the messages the hub has."""
+) -> dict[UUID, bytes]:
     ids = [one.id for one in checked if one.message]
-    if not ids:
-        return None
-    return await connection.execute(
+    cursor = await connection.execute(
         "select id, digest from outcome where site_id = %s and id = any(%s)", (site.id, ids)
     )
-
-
-async def digests_in(cursor: Cursor | None) -> dict[UUID, bytes]:
-    if cursor is None:
-        return {}
     return {row["id"]: bytes(row["digest"]) for row in await cursor.fetchall()}
 
 
 def _sort_out(
-    checked: Sequence[Checked], known: Mapping[UUID, bytes]
+    checked: Sequence[Checked], known: dict[UUID, bytes]
 ) -> tuple[list[Checked], list[Checked], list[Checked]]:
     """(those to store, those that came again, of these the ones with another body)."""
     known = dict(known)

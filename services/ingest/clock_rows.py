@@ -9,7 +9,7 @@ from uuid import UUID
 from services.ingest.clock import Clocks, Contact, usable
 from services.ingest.envelope import Batch
 from services.ingest.sites import Site
-from shared.store.postgres import Connection, Cursor
+from shared.store.postgres import Connection
 
 # From the last contact at which a number was not given yet; of a spool that has none such, from
 # some time before its first.
@@ -49,12 +49,12 @@ _NOTE = """
 """
 
 
-async def ask_contact(connection: Connection, site: Site, batch: Batch) -> Cursor | None:
-    """Keep what the site's clock showed as it sent a batch, and ask what is known of it."""
+async def note_contact(connection: Connection, site: Site, batch: Batch) -> Clocks:
+    """Keep what the site's clock showed as it sent a batch, and give what is known of it."""
     sent_at = usable(batch.sent_at)
     if sent_at is None:
-        return None
-    return await connection.execute(
+        return Clocks(batch.arrived_at, [])
+    cursor = await connection.execute(
         _NOTE + _KNOWN,
         {
             "site": site.id,
@@ -65,13 +65,6 @@ async def ask_contact(connection: Connection, site: Site, batch: Batch) -> Curso
             "last": batch.last,
         },
     )
-
-
-async def clocks_in(cursor: Cursor | None, batch: Batch) -> Clocks:
-    """What is known of the clock of a site that sends a batch."""
-    sent_at = usable(batch.sent_at)
-    if sent_at is None or cursor is None:
-        return Clocks(batch.arrived_at, [])
     known = _contacts(await cursor.fetchall())
     return Clocks(batch.arrived_at, [*known, Contact(sent_at, batch.arrived_at, batch.last)])
 

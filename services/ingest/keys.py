@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.ingest.sites import AdminError, Site
-from shared.store.postgres import Connection, Cursor, Store
+from shared.store.postgres import Connection, Store
 
 _KEY = re.compile(r"pt_[A-Za-z0-9_-]{43}")
 _UNKNOWN = "unknown site key; Authorization: Bearer pt_… is wanted"
@@ -76,14 +76,9 @@ async def caller_of(store: Store, digest: bytes) -> Caller:
     return Caller(Site(row["id"], row["name"], row["customer_id"]), row["key_id"])
 
 
-async def ask_key(connection: Connection, key_id: int) -> Cursor:
-    """Nobody revokes the key until this transaction has ended, if it is in force."""
-    return await connection.execute(_HOLD, (key_id,))
-
-
-async def check_held(cursor: Cursor) -> None:
-    """Raises: KeyRefusedError."""
-    row = await cursor.fetchone()
+async def hold_key(connection: Connection, key_id: int) -> None:
+    """Nobody revokes the key until this transaction has ended. Raises: KeyRefusedError."""
+    row = await (await connection.execute(_HOLD, (key_id,))).fetchone()
     refused = _refused(row) if row else _UNKNOWN
     if refused:
         raise KeyRefusedError(refused)

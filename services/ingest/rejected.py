@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from services.ingest.accept import ask_digests, digests_in, take_in
+from services.ingest.accept import take_in
 from services.ingest.check import check_lines
 from services.ingest.clock_rows import clocks_around
 from services.ingest.envelope import Batch, Line
@@ -85,8 +85,7 @@ async def try_again(store: Store, no: int) -> str:
         clocks = await clocks_around(connection, site, row["spool"], line.n, now)
         batch = Batch(row["spool"], line.n, line.n, now, now, [line])
         checked = check_lines([line], site.name)
-        known = await digests_in(await ask_digests(connection, site, checked))
-        came = await take_in(connection, site, batch, clocks, ledger, checked, known, now)
+        came = await take_in(connection, site, batch, clocks, ledger, checked, now)
         if came.rejected:
             reason = came.rejected[0].reason
             await connection.execute("update rejected set reason = %s where no = %s", (reason, no))

@@ -115,17 +115,6 @@ async def savepoint(connection: Connection) -> AsyncIterator[None]:
         raise RefusedError(f"database: {in_words(error)}") from error
 
 
-@asynccontextmanager
-async def pipelined(connection: Connection, wanted: bool) -> AsyncIterator[None]:
-    """Statements of the block are sent without waiting for the one before, until one's rows are
-    fetched; the database runs them in order."""
-    if not wanted:
-        yield
-        return
-    async with connection.pipeline():
-        yield
-
-
 async def copy_rows(
     connection: Connection, table: str, columns: str, rows: Iterable[Sequence[object]]
 ) -> None:
@@ -134,19 +123,10 @@ async def copy_rows(
     Raises: RefusedError, for a value that its column's type cannot hold.
     """
     try:
-        rows = list(rows)
         octets = copy_bytes(columns, rows)
     except UnfitError as error:
         raise RefusedError(f"{table}: {error}") from error
     names = ", ".join(copy_columns(columns))
-    if connection.pgconn.pipeline_status:  # in which there is no COPY
-        marks = ", ".join(f"%s::{column.split()[1]}" for column in columns.split(","))
-        statement = " ".join(("insert into", table, f"({names}) values ({marks})")).encode()
-        for row in rows:
-            # psycopg takes a tuple for a composite type
-            values = [list(it) if isinstance(it, tuple) else it for it in row]
-            await connection.execute(statement, values)
-        return
     async with connection.cursor() as cursor:
         statement = f"copy {table} ({names}) from stdin (format binary)".encode()
         async with cursor.copy(statement) as copy:
