@@ -12,8 +12,8 @@ from services.poller.profile import ProfileError
 from services.poller.settings import SettingError as PollerSettingError
 from services.solo.ca import CaError
 from services.uploader.failures import HubError
-from services.uploader.settings import SettingError
 from services.uploader.numbering import SpoolError
+from services.uploader.settings import SettingError
 from shared.bus.port import BusDownError
 from shared.ceiling import CeilingFileError
 from shared.credentials import CredentialError
