@@ -17,7 +17,8 @@ from shared.store import watch
 from shared.store.postgres import Store
 from shared.store.watch import Expected, Watched
 
-_SETTLES = timedelta(minutes=5)  # so long somebody is late before it is told
+_SETTLES = timedelta(minutes=20)  # so long somebody is late before it is told: longer than until
+# the next contact of sites that could not reach the hub
 _BACK = timedelta(hours=1)  # so long he is on time before he can be late anew
 _LOOK_EVERY = timedelta(minutes=1)
 _AGAIN_AFTER = timedelta(minutes=10)

@@ -64,7 +64,7 @@ async def test_a_silent_site_is_mailed_once_to_each_address(hub: Hub, smtp: Smtp
     now = utc_now()
     await heard_of(hub, now - 3 * HOUR)
 
-    await looks(watcher(hub, mailer(smtp), OPS, BOSS), now - 20 * MINUTE, 20)
+    await looks(watcher(hub, mailer(smtp), OPS, BOSS), now - 40 * MINUTE, 40)
 
     assert sorted(one.recipient for one in smtp.received) == [BOSS, OPS]
     text = smtp.received[0].message.get_content()
@@ -79,7 +79,7 @@ async def test_a_site_that_comes_and_goes_is_mailed_once(hub: Hub, smtp: SmtpPee
     await heard_of(hub, now - 6 * HOUR)
     watching = watcher(hub, mailer(smtp))
 
-    await looks(watching, now - 5 * HOUR, 20)
+    await looks(watching, now - 5 * HOUR, 30)
     await heard_of(hub, now - 4 * HOUR - 30 * MINUTE)
     await looks(watching, now - 4 * HOUR - 29 * MINUTE, 30)
     await looks(watching, now - 3 * HOUR, 60)
@@ -101,7 +101,7 @@ async def test_of_several_watchers_one_mails(hub: Hub, smtp: SmtpPeer) -> None:
     now = utc_now()
     await heard_of(hub, now - 6 * HOUR)
     both = [watcher(hub, mailer(smtp)) for _ in range(2)]
-    for minute in range(10):
+    for minute in range(30):
         at = now - HOUR + minute * MINUTE
         await asyncio.gather(*(each.look(at) for each in both))
 

@@ -33,7 +33,7 @@ def test_what_is_late_for_a_moment_is_not_told() -> None:
 
 def test_what_stays_late_is_told() -> None:
     seen = seen_now([], [due(NOW - MINUTE)], NOW)
-    later = NOW + 6 * MINUTE
+    later = NOW + 21 * MINUTE
 
     assert len(to_tell(seen_now(seen, [due(NOW - MINUTE)], later), OPS, later)) == 1
 
