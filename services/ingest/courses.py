@@ -65,7 +65,9 @@ def _courses(stored: Iterable[Stored]) -> dict[UUID, _Course]:
             case MeterRead() | ReadFailed():
                 _course(courses, message.round, instant_of(message), offset_s).came += 1
             case RoundFinished():
-                course = _course(courses, message.round, message.started_at, offset_s)
+                # a clock that was set in between may say that it ended before it began
+                began_at = min(message.started_at, message.finished_at)
+                course = _course(courses, message.round, began_at, offset_s)
                 course.parts = max(course.parts or 0, message.parts)
                 course.parts_came += message.part <= message.parts
                 course.named += len(message.orders)

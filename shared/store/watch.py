@@ -41,7 +41,7 @@ class SiteFacts:
     contact_at: datetime | None
     offset_s: float | None  # what must be added to the site's time, as last measured
     status: str | None  # JSON, as the site's uploader told it
-    round_at: datetime | None  # the begin of the last round that is known
+    round_at: datetime | None  # the begin of the last round that is known; it is past
     scope: bytes | None
     open_rounds: int  # of the last days, that should be closed by now
     open_since: datetime | None  # when the first of these began
@@ -107,7 +107,8 @@ async def site_facts(connection: Connection, now: datetime) -> list[SiteFacts]:
         )
         select s.name, s.created_at as made_at, h.first_contact_at,
             p.last_seen_at as contact_at, p.clock_offset_s as offset_s, p.status,
-            (select max(first_at) from round_course r where r.site_id = s.id) as round_at,
+            (select max(first_at) from round_course r
+                where r.site_id = s.id and first_at between '2000-01-01' and %(now)s) as round_at,
             (select body from scope c where c.site_id = s.id order by version desc limit 1)
                 as scope,
             (select count(*) from site_key k where k.site_id = s.id and k.revoked_at is null)
@@ -124,7 +125,7 @@ async def site_facts(connection: Connection, now: datetime) -> list[SiteFacts]:
         left join open on open.site_id = s.id
         order by s.name
         """,
-        {"from": now - _OPEN_WITHIN, "to": now - OVERDUE_AFTER},
+        {"from": now - _OPEN_WITHIN, "to": now - OVERDUE_AFTER, "now": now},
     )
     return [
         SiteFacts(**row | {"scope": bytes(row["scope"]) if row["scope"] is not None else None})

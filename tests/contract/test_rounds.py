@@ -122,6 +122,14 @@ async def test_a_round_that_began_and_never_ended_is_told_with_who_was_there_bef
     assert list(await lacks(hub, course)) == [target(2).key]
 
 
+async def test_a_round_whose_clock_was_set_back_meanwhile_began_before_its_end(hub: Hub) -> None:
+    done = part(uuid4(), 1, 1, [1]).model_copy(update={"started_at": NOON + timedelta(days=2)})
+
+    await hub.send(done)
+
+    assert await hub.rows("select first_at from round_course") == [{"first_at": NOON}]
+
+
 async def test_an_order_whose_read_was_set_aside_says_why_it_is_open(hub: Hub) -> None:
     round_id = uuid4()
     read = meter_read(1, round_id)

@@ -149,6 +149,23 @@ async def test_a_reporter_that_ended_is_told_by_the_others(hub: Hub) -> None:
     assert said.expected.cause.endswith("it last missed: no room")
 
 
+@pytest.mark.parametrize("began_at", ["0001-01-01T00:00Z", "9999-12-31T23:59:59Z", "2027-01-01Z"])
+async def test_of_a_round_that_no_clock_can_be_right_of_nothing_is_expected(
+    hub: Hub, smtp: SmtpPeer, began_at: str
+) -> None:
+    now = utc_now()
+    await heard_of(hub, now)
+    await hub.run(
+        "insert into round_course (site_id, id, first_at, parts_came, named, came, closed)"
+        " values (%s, %s, %s, 0, 0, 0, true), (%s, %s, %s, 0, 0, 0, true)",
+        *(hub.site_id, uuid4(), began_at, hub.site_id, uuid4(), now - 24 * HOUR),
+    )
+
+    await looks(watcher(hub, mailer(smtp)), now, 1)
+
+    assert f"site {name_of(hub)} rounds" in await late_now(hub.store)
+
+
 async def test_the_console_shows_who_is_late_and_nothing_of_what_he_is_called_runs(
     hub: Hub,
 ) -> None:
