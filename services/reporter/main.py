@@ -74,12 +74,13 @@ class Reporter:
         self._failed: dict[str, datetime] = {}  # occasion -> when it is tried again
         self._faults: set[str] = set()
         self._problem: str | None = "has not worked yet"
+        self._watch_fault: str | None = None
         self._watcher = Watcher(
             store, mailer, mail_from=settings.mail_from, mail_to=settings.watch_mail_to
         )
 
     def problem(self) -> str | None:
-        return self._problem
+        return self._watch_fault or self._problem
 
     async def work(self) -> None:
         while not self._stopping.is_set():
@@ -106,7 +107,19 @@ class Reporter:
             if not self._stopping.is_set() and self._failed.get(one.occasion, now) <= now:
                 await self._make(one, now)
         await deliver(self._store, self._mailer, now, stopping=self._stopping)
-        await self._watcher.look(now)
+        await self._look(now)
+
+    async def _look(self, now: datetime) -> None:
+        """Whatever is wrong with the watch stops no report. Raises: StoreError."""
+        try:
+            await self._watcher.look(now)
+        except Exception as error:
+            if isinstance(error, StoreError):
+                raise
+            self._watch_fault = f"nobody is watched: {error}"
+            log.error("nobody is watched", error=str(error), exc_info=True)
+        else:
+            self._watch_fault = None
 
     async def _make(self, due: Due, now: datetime) -> None:
         customer, period = due.customer.name, due.period.name

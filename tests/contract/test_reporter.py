@@ -25,6 +25,7 @@ from services.reporter.period import month
 from services.reporter.report import Row
 from services.reporter.settings import ReporterSettings
 from services.reporter.smtp import Folder, Mailer, Outcome, Server, Smtp
+from shared.clock import utc_now
 from shared.store.deliveries import list_reports, workbook_of
 from shared.store.postgres import Connection, Store, StoreError
 from shared.store.reports import RoundCounts, round_counts
@@ -605,6 +606,23 @@ async def test_a_customer_whose_report_cannot_be_made_does_not_stop_another(
     await Reporter(settings, store, Folder(tmp_path), asyncio.Event()).wake(at("2026-10-01T06:00"))
 
     assert (await hub.one("select customer_id as id from report"))["id"] == hub.customer.id
+
+
+async def test_what_stops_the_watch_stops_no_reporter(
+    hub: Hub, store: Store, store_url: str, tmp_path: Path
+) -> None:
+    await hub.run("insert into site_key (site_id, digest) values (%s, 'k')", hub.site_id)
+    await hub.run(
+        "insert into spool (site_id, id, first_seen_at, last_seen_at, clock_offset_s)"
+        " values (%s, gen_random_uuid(), %s, %s, 1e300)",
+        *(hub.site_id, utc_now(), utc_now()),
+    )
+    settings = ReporterSettings.model_validate({"database_url": store_url})
+    reporter = Reporter(settings, store, Folder(tmp_path), asyncio.Event())
+
+    await reporter.wake(utc_now())
+
+    assert "nobody is watched" in str(reporter.problem())
 
 
 async def test_a_report_that_takes_the_database_too_long_does_not_stop_another(
