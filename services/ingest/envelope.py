@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,6 +79,7 @@ class _Numbered(msgspec.Struct):
     age_s: msgspec.Raw = _NOTHING
 
 
+_JSON_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER, _MOST_DIGITS = 40, 20
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _NUMBERED = msgspec.json.Decoder(_Numbered)
@@ -134,11 +136,13 @@ def _cut_envelope(body: bytes, why: Exception) -> _Envelope:
 
 def _whole(raw: bytes) -> bytes:
     """A number written as 7.0 or 7e2 is as whole as 7: JSON Schema's integer. As it is, else."""
-    try:
-        number = Decimal(raw.decode("ascii")) if len(raw) <= _LONGEST_NUMBER else None
-    except (ArithmeticError, ValueError):
+    if len(raw) > _LONGEST_NUMBER or not _JSON_NUMBER.fullmatch(raw):
         return raw
-    if number is None or not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+    try:
+        number = Decimal(raw.decode("ascii"))
+    except ArithmeticError:  # an exponent beyond all bounds
+        return raw
+    if number.adjusted() > _MOST_DIGITS:
         return raw
     return b"%d" % int(number) if number == number.to_integral_value() else raw
 
