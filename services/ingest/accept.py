@@ -12,15 +12,14 @@ from uuid import UUID
 from services.ingest.append import append
 from services.ingest.aside import count_again, set_aside, settle
 from services.ingest.check import Checked, check_lines
-from services.ingest.clock import Clocks
-from services.ingest.clock_rows import note_contact
 from services.ingest.envelope import Batch, Line
+from services.ingest.hearing import Heard, hear
 from services.ingest.intake import SMALL
-from services.ingest.keys import Caller, hold_key
+from services.ingest.keys import Caller
 from services.ingest.ledger import Ledger, lock_ledger
 from services.ingest.sites import Site
 from services.ingest.spools import note_spool
-from shared.store.postgres import Connection, Store
+from shared.store.postgres import Connection, RefusedError, Store
 
 Status = Literal["accepted", "duplicate", "rejected"]
 
@@ -62,16 +61,27 @@ async def accept(store: Store, caller: Caller, batch: Batch) -> Taken:
     Raises: StoreError, BatchError, KeyRefusedError (revoked meanwhile), where nothing of it is
     stored and it may be sent again.
     """
-    site = caller.site
+    site_name = caller.site.name
     if sum(len(line.body) for line in batch.lines) > SMALL:
-        checked = await asyncio.to_thread(check_lines, batch.lines, site.name)
+        checked = await asyncio.to_thread(check_lines, batch.lines, site_name)
     else:
-        checked = check_lines(batch.lines, site.name)
+        checked = check_lines(batch.lines, site_name)
+    try:
+        return await _take(store, caller, batch, checked, careful=False)
+    except RefusedError:
+        return await _take(store, caller, batch, checked, careful=True)
+
+
+async def _take(
+    store: Store, caller: Caller, batch: Batch, checked: Sequence[Checked], *, careful: bool
+) -> Taken:
+    site = caller.site
     async with store.transaction() as connection:
         ledger, received_at = await lock_ledger(connection, site)
-        await hold_key(connection, caller.key_id)
-        clocks = await note_contact(connection, site, batch)
-        came = await take_in(connection, site, batch, clocks, ledger, checked, received_at)
+        heard = await hear(connection, caller, batch, checked)
+        came = await take_in(
+            connection, site, batch, heard, ledger, checked, received_at, careful=careful
+        )
         new = came.accepted + came.rejected
         noted = await note_spool(connection, site, batch, new, received_at)
         await set_aside(connection, site, batch.spool, came.rejected, received_at)
@@ -85,15 +95,21 @@ async def take_in(
     connection: Connection,
     site: Site,
     batch: Batch,
-    clocks: Clocks,
+    heard: Heard,
     ledger: Ledger,
     checked: Sequence[Checked],
     received_at: datetime,
+    *,
+    careful: bool = True,
 ) -> Sorted:
-    """Store each message that the hub has not, and count those that came again."""
-    known = await _known_digests(connection, site, checked)
-    fresh, again, conflicting = _sort_out(checked, known)
-    head, refused = await append(connection, site, batch, clocks, ledger, fresh, received_at)
+    """Store each message that the hub has not, and count those that came again.
+
+    Raises: RefusedError, where not careful, for a message that the database refuses.
+    """
+    fresh, again, conflicting = _sort_out(checked, heard.digests)
+    head, refused = await append(
+        connection, site, batch, heard.clocks, ledger, fresh, received_at, careful=careful
+    )
     if head != ledger:
         await connection.execute(
             "update site_head set length = %s, head = %s where site_id = %s",
@@ -103,20 +119,11 @@ async def take_in(
     refused_lines = {id(one.line) for one in refused}
     accepted = [one for one in fresh if id(one.line) not in refused_lines]
     other = {id(one.line) for one in conflicting}
-    same = [one for one in again if id(one.line) not in other]
-    await settle(connection, site, accepted + same, received_at)
+    if heard.any_rejected:
+        same = [one for one in again if id(one.line) not in other]
+        await settle(connection, site, accepted + same, received_at)
     rejected = [one for one in checked if one.message is None] + refused
     return Sorted(accepted, again, conflicting, rejected)
-
-
-async def _known_digests(
-    connection: Connection, site: Site, checked: Sequence[Checked]
-) -> dict[UUID, bytes]:
-    ids = [one.id for one in checked if one.message]
-    cursor = await connection.execute(
-        "select id, digest from outcome where site_id = %s and id = any(%s)", (site.id, ids)
-    )
-    return {row["id"]: bytes(row["digest"]) for row in await cursor.fetchall()}
 
 
 def _sort_out(

@@ -7,16 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.ingest.check import Checked, printable
-from services.ingest.clock import Clocks, billed_at
+from services.ingest.clock import Clocks
 from services.ingest.courses import note_courses
-from services.ingest.devices import note_devices
+from services.ingest.devices import note_places, place_reads
 from services.ingest.envelope import Batch
 from services.ingest.ledger import Ledger
 from services.ingest.rows import Stored, instant_of, order_of, typed_rows
 from services.ingest.sites import Site
-from services.ingest.typed import store_typed
-from shared.messages import MeterRead
-from shared.store.postgres import Connection, RefusedError, copy_rows, savepoint
+from services.ingest.typed import store_rounds
+from shared.store.insert import Rows, insert_rows
+from shared.store.postgres import Connection, RefusedError, refusals, savepoint
 
 _MESSAGE_COLUMNS = (
     "site_id bigint, ledger_no bigint, id uuid, spool uuid, n bigint, type text, order_id uuid,"
@@ -37,25 +37,33 @@ async def append(
     ledger: Ledger,
     fresh: list[Checked],
     received_at: datetime,
+    *,
+    careful: bool,
 ) -> tuple[Ledger, list[Checked]]:
     """Append messages; gives the ledger after them, and those that the database refused.
 
-    What it refuses is found by halving, so that a good batch costs one round.
+    Args:
+        careful: find what it refuses by halving; else all is refused with it.
+    Raises: RefusedError, where not careful: the transaction can only be rolled back.
     """
     if not fresh:
         return ledger, []
+    told = (connection, site, batch, clocks, ledger, fresh, received_at)
+    if not careful:
+        with refusals():
+            return await _append_all(*told), []
     try:
         async with savepoint(connection):
-            return await _append_all(
-                connection, site, batch, clocks, ledger, fresh, received_at
-            ), []
+            return await _append_all(*told), []
     except RefusedError as error:
         if len(fresh) == 1:
             return ledger, [replace(fresh[0], message=None, reason=printable(str(error)))]
     middle = len(fresh) // 2
     refused: list[Checked] = []
     for half in (fresh[:middle], fresh[middle:]):
-        ledger, bad = await append(connection, site, batch, clocks, ledger, half, received_at)
+        ledger, bad = await append(
+            connection, site, batch, clocks, ledger, half, received_at, careful=True
+        )
         refused += bad
     return ledger, refused
 
@@ -78,23 +86,26 @@ async def _append_all(
         offset_s = clocks.offset_s(instant, line.n, line.stored_at, line.age_s)
         messages.append(
             (
-                *(site.id, ledger.length, message.id, batch.spool, line.n, line.type, order),
+                *(site.id, ledger.length, one.id, batch.spool, line.n, line.type, order),
                 *(message.round, instant, received_at, line.body, one.digest),
                 offset_s,
             )
         )
-        outcomes.append(
-            (site.id, message.id, line.type, order, one.digest, ledger.length, received_at)
-        )
+        outcomes.append((site.id, one.id, line.type, order, one.digest, ledger.length, received_at))
         stored.append(Stored(message, received_at, offset_s))
-    await copy_rows(connection, "message", _MESSAGE_COLUMNS, messages)
-    await copy_rows(connection, "outcome", _OUTCOME_COLUMNS, outcomes)
-    await store_typed(connection, typed_rows(site.id, stored))
+    rows = typed_rows(site.id, stored)
+    places = await place_reads(connection, site, rows.reads)
+    await insert_rows(
+        connection,
+        [
+            Rows("message", _MESSAGE_COLUMNS, messages),
+            Rows("outcome", _OUTCOME_COLUMNS, outcomes),
+            *rows.tables(),
+            *([places.evidence(site)] if places else []),
+        ],
+    )
+    await store_rounds(connection, rows)
+    if places:
+        await note_places(connection, site, places)
     await note_courses(connection, site.id, stored)
-    reads = [
-        (each.message, billed_at(each.message.taken_at, each.offset_s))
-        for each in stored
-        if isinstance(each.message, MeterRead)
-    ]
-    await note_devices(connection, site, reads)
     return ledger

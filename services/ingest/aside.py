@@ -39,7 +39,6 @@ _CONFLICT = """
     insert into conflicting (site_id, id, digest, times, body, first_at)
     values (%s, %s, %s, %s, %s, %s)
 """
-_ANY_REJECTED = "select 1 from rejected where site_id = %s and settled_at is null limit 1"
 _SETTLE = """
     update rejected r set settled_at = %s, settled_by = came.id, body = ''
     from unnest(%s::uuid[], %s::bytea[]) as came (id, digest)
@@ -137,12 +136,9 @@ async def settle(
     """Of what was rejected before and is accepted now, as the same bytes, say so."""
     if not accepted:
         return
-    cursor = await connection.execute(_ANY_REJECTED, (site.id,))
-    if await cursor.fetchone():
-        await connection.execute(
-            _SETTLE,
-            (now, [one.id for one in accepted], [one.digest for one in accepted], site.id),
-        )
+    await connection.execute(
+        _SETTLE, (now, [one.id for one in accepted], [one.digest for one in accepted], site.id)
+    )
 
 
 async def _with_room(

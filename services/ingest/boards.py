@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
@@ -38,10 +38,17 @@ class Holder:
 class Macs:
     """Which devices have had each MAC address, as it becomes known."""
 
-    def __init__(self, known: Iterable[tuple[str, Holder]] = ()) -> None:
+    def __init__(
+        self, known: Iterable[tuple[str, Holder]] = (), asked: Collection[str] | None = None
+    ) -> None:
+        """`asked`: the addresses whose holders will be asked for; None: any."""
+        self._asked = asked
         self._holders: dict[str, list[Holder]] = {}
         for mac, holder in known:
             self._holders.setdefault(mac, []).append(holder)
+
+    def asked(self, mac: str | None) -> bool:
+        return mac is not None and (self._asked is None or mac in self._asked)
 
     def note(self, mac: str, holder: Holder) -> None:
         holders = self._holders.setdefault(mac, [])

@@ -9,7 +9,8 @@ from services.ingest.ledger import lock_ledger
 from services.ingest.rows import meter_columns
 from services.ingest.sites import Site
 from shared.store.corrections import Correction
-from shared.store.postgres import Connection, Store, copy_rows
+from shared.store.insert import copy_rows
+from shared.store.postgres import Connection, Store
 from shared.store.reports import sources_id
 
 _BATCH = 500

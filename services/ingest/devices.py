@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
+from services.ingest.around import around, placed_before
 from services.ingest.boards import Holder, Macs
 from services.ingest.holding import hold_hidden, quarantine
 from services.ingest.identity import (
-    KnownDevice,
     Placing,
     Sighting,
     device_key,
@@ -20,17 +20,13 @@ from services.ingest.identity import (
     without_serial,
 )
 from services.ingest.sites import Site
-from services.ingest.stay_rows import note_stays
+from services.ingest.stay_rows import KnownStay, note_stays
 from services.ingest.waiting import let_go
 from shared.identity import usable_mac
 from shared.messages import MeterRead
-from shared.store.postgres import Connection, copy_rows
+from shared.store.insert import Rows
+from shared.store.postgres import Connection
 
-_KNOWN = """
-    select d.id, d.key, d.held_because, d.held_as, d.held_at, d.first_read_at, a.site_id
-    from device d left join assignment a on a.device_id = d.id and a.to_at = 'infinity'
-    where d.customer_id = %s and d.key = any(%s)
-"""
 _HOLDERS = """
     select s.value as mac, d.key, s.site_id, s.model, s.first_at, s.last_at, s.first_round,
         s.last_round
@@ -38,13 +34,7 @@ _HOLDERS = """
     where s.site_id in (select id from site where customer_id = %s) and s.kind = 'mac'
         and s.value = any(%s) and d.key like 'serial %%'
 """
-_PLACED_BEFORE = """
-    select r.id, r.round_id, r.target, r.mac, r.model, r.billed_at, d.key
-    from read r
-    join evidence e on e.site_id = r.site_id and e.read_id = r.id
-    join device d on d.id = e.device_id
-    where r.site_id = %s and r.round_id = any(%s) and d.key = any(%s) and r.id <> all(%s)
-"""
+_EVIDENCE = "site_id bigint, read_id uuid, device_id bigint, held_because text"
 _NEW_DEVICES = """
     with made as (
         insert into device (customer_id, key, first_read_at)
@@ -57,43 +47,61 @@ _NEW_DEVICES = """
 """
 
 
-async def note_devices(
+@dataclass(frozen=True)
+class Places:
+    """Whose some reads are, and what is to be noted of that once they are stored."""
+
+    sightings: Sequence[Sighting]
+    ids: Mapping[str, int]  # of devices, by key
+    placing: Placing
+    macs: Macs
+    stays: Sequence[KnownStay]
+
+    def evidence(self, site: Site) -> Rows:
+        keys, held = self.placing.device_keys, self.placing.held
+        rows = []
+        for it in self.sightings:
+            key = keys.get(it.read_id)
+            rows.append((site.id, it.read_id, self.ids[key] if key else None, held.get(it.read_id)))
+        return Rows("evidence", _EVIDENCE, rows)
+
+
+async def place_reads(
     connection: Connection, site: Site, reads: Sequence[tuple[MeterRead, datetime]]
-) -> None:
-    """Write the evidence of reads that have none, each with when it is billed at. The caller holds
-    the customer's lock."""
+) -> Places | None:
+    """Whose reads are that have no evidence, each with when it is billed at; None of none.
+
+    Devices that are new are made. The caller holds the customer's lock, and stores the reads and
+    their evidence.
+    """
     if not reads:
-        return
+        return None
     sightings = [_sighting(site, read, billed_at) for read, billed_at in reads]
-    await let_go(connection, site, sightings)
-    keys = {sighting.key for sighting in sightings if sighting.key}
-    by_mac = {key_of_mac(site.name, it.mac) for it in sightings if it.mac}
-    cursor = await connection.execute(_KNOWN, (site.customer_id, list(keys | by_mac)))
-    found = await cursor.fetchall()
-    ids: dict[str, int] = {row["key"]: row["id"] for row in found}
-    known = {
-        row["key"]: KnownDevice(row["site_id"], row["held_because"], row["held_as"], row["held_at"])
-        for row in found
-    }
-    holders = await _holders(connection, site, sightings, known)
-    macs = _with_own(site, sightings, holders)
+    keys = {it.key for it in sightings if it.key}
+    keys |= {key_of_mac(site.name, it.mac) for it in sightings if it.mac}
+    rounds = {it.round_id for it in sightings}
+    found = await around(connection, site, keys, rounds)
+    if await let_go(connection, site, sightings, found.waiting):
+        found = await around(connection, site, keys, rounds)
+    asked = _asked_macs(site, sightings, found.known)
+    holders = await _holders(connection, site, asked)
+    macs = _with_own(site, sightings, Macs(holders, asked))
     sightings = [owned(it, macs.owner(it.mac, it.billed_at)) for it in sightings]
-    beside = {each.key for _, each in holders if each.site_id == site.id}
-    before = await _placed_before(connection, site, sightings, keys | beside)
-    placing = place(site.id, sightings, known, before, Macs(holders))
-    since = {row["key"]: row["first_read_at"] for row in found}
-    ids |= await _note_first_reads(connection, site, sightings, since)
-    own = [sighting.read_id for sighting in sightings]
-    await copy_rows(
-        connection,
-        "evidence",
-        "site_id bigint, read_id uuid, device_id bigint, held_because text",
-        (_evidence(site.id, read_id, placing, ids) for read_id in own),
-    )
-    placed = [(placing.device_keys.get(it.read_id), it) for it in sightings]
-    await note_stays(connection, site, [(ids[key], it) for key, it in placed if key])
-    await quarantine(connection, site, placing, ids)
-    await hold_hidden(connection, site, sightings, macs, ids)
+    beside = {each.key for _, each in holders if each.site_id == site.id} - keys
+    if beside:
+        found.placed += await placed_before(connection, site, beside, rounds)
+    placing = place(site.id, sightings, found.known, found.placed, Macs(holders, asked))
+    new = await _note_first_reads(connection, site, sightings, found.since)
+    return Places(sightings, found.ids | new, placing, macs, found.stays)
+
+
+async def note_places(connection: Connection, site: Site, places: Places) -> None:
+    """Note what follows from whose reads are, once they are stored with their evidence."""
+    placed = [(places.placing.device_keys.get(it.read_id), it) for it in places.sightings]
+    seen = [(places.ids[key], it) for key, it in placed if key]
+    await note_stays(connection, site, seen, places.stays)
+    await quarantine(connection, site, places.placing, places.ids)
+    await hold_hidden(connection, site, places.sightings, places.macs, places.ids)
 
 
 def _sighting(site: Site, read: MeterRead, billed_at: datetime) -> Sighting:
@@ -104,20 +112,23 @@ def _sighting(site: Site, read: MeterRead, billed_at: datetime) -> Sighting:
     )
 
 
-async def _holders(
-    connection: Connection,
-    site: Site,
-    sightings: Iterable[Sighting],
-    known: Collection[str],
-) -> list[tuple[str, Holder]]:
-    """Who had the MAC addresses of devices that are new, or lack their serial number now or in
-    another read."""
-    macs = {
+def _asked_macs(
+    site: Site, sightings: Iterable[Sighting], known: Collection[str]
+) -> frozenset[str]:
+    """The MAC addresses of devices that are new, or lack their serial number now or in another
+    read: only of these it matters who had them."""
+    return frozenset(
         it.mac
         for it in sightings
         if it.mac
         and (without_serial(it) or it.key not in known or key_of_mac(site.name, it.mac) in known)
-    }
+    )
+
+
+async def _holders(
+    connection: Connection, site: Site, macs: Collection[str]
+) -> list[tuple[str, Holder]]:
+    """Who had these MAC addresses."""
     if not macs:
         return []
     cursor = await connection.execute(_HOLDERS, (site.customer_id, list(macs)))
@@ -133,29 +144,11 @@ async def _holders(
     ]
 
 
-def _with_own(
-    site: Site, sightings: Sequence[Sighting], holders: Iterable[tuple[str, Holder]]
-) -> Macs:
-    macs = Macs(holders)
+def _with_own(site: Site, sightings: Sequence[Sighting], macs: Macs) -> Macs:
     for it in sightings:
-        if shown := holder(site.id, it):
+        if macs.asked(it.mac) and (shown := holder(site.id, it)):
             macs.note(it.mac or "", shown)
     return macs
-
-
-async def _placed_before(
-    connection: Connection, site: Site, sightings: Sequence[Sighting], keys: Iterable[str]
-) -> list[Sighting]:
-    rounds = list({sighting.round_id for sighting in sightings})
-    own = [sighting.read_id for sighting in sightings]
-    cursor = await connection.execute(_PLACED_BEFORE, (site.id, rounds, list(keys), own))
-    return [
-        Sighting(
-            *(row["id"], row["round_id"], row["target"], usable_mac(row["mac"]), row["model"]),
-            *(row["key"], row["billed_at"]),
-        )
-        for row in await cursor.fetchall()
-    ]
 
 
 async def _note_first_reads(
@@ -185,10 +178,3 @@ async def _note_first_reads(
         _NEW_DEVICES, (site.customer_id, list(new), list(new.values()), site.id)
     )
     return {row["key"]: row["id"] for row in await cursor.fetchall()}
-
-
-def _evidence(
-    site_id: int, read_id: UUID, placing: Placing, ids: dict[str, int]
-) -> tuple[int, UUID, int | None, str | None]:
-    key = placing.device_keys.get(read_id)
-    return site_id, read_id, ids[key] if key else None, placing.held.get(read_id)

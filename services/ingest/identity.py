@@ -167,7 +167,7 @@ def place(
             continue
         placing.device_keys[sighting.read_id] = sighting.key
         twins.append(sighting)
-        if shown := holder(site_id, sighting):
+        if macs.asked(sighting.mac) and (shown := holder(site_id, sighting)):
             macs.note(sighting.mac or "", shown)
     return placing
 

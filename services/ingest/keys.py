@@ -21,9 +21,11 @@ _LOOK_UP = """
     from site_key k join site s on s.id = k.site_id
     where k.digest = %s
 """
-_HOLD = """
-    select revoked_at, ends_at, ends_at <= clock_timestamp() as ended
-    from site_key where id = %s for key share
+# of a transaction until whose end nobody revokes the key
+HOLD_KEY = """
+    select revoked_at, ends_at, ends_at <= clock_timestamp() as ended,
+        coalesce(last_used_at < now() - interval '1 minute', true) as note_use
+    from site_key where id = %(key)s for key share
 """
 
 
@@ -61,34 +63,32 @@ async def caller_of(store: Store, digest: bytes) -> Caller:
         row = await (await connection.execute(_LOOK_UP, (digest,))).fetchone()
         if row is None:
             raise KeyRefusedError(_UNKNOWN)
-        refused = _refused(row)
+        refused = refusal((row["revoked_at"], row["ends_at"], row["ended"]))
         if refused:
             await connection.execute(
                 "update site_key set refused_at = now(), refused = refused + 1 where id = %s",
                 (row["key_id"],),
             )
         elif row["note_use"]:
-            await connection.execute(
-                "update site_key set last_used_at = now() where id = %s", (row["key_id"],)
-            )
+            await note_use(connection, row["key_id"])
     if refused:
         raise KeyRefusedError(refused)
     return Caller(Site(row["id"], row["name"], row["customer_id"]), row["key_id"])
 
 
-async def hold_key(connection: Connection, key_id: int) -> None:
-    """Nobody revokes the key until this transaction has ended. Raises: KeyRefusedError."""
-    row = await (await connection.execute(_HOLD, (key_id,))).fetchone()
-    refused = _refused(row) if row else _UNKNOWN
-    if refused:
-        raise KeyRefusedError(refused)
+async def note_use(connection: Connection, key_id: int) -> None:
+    await connection.execute("update site_key set last_used_at = now() where id = %s", (key_id,))
 
 
-def _refused(key: dict[str, Any]) -> str | None:
-    if key["revoked_at"]:
-        return f"this site key was revoked at {_told(key['revoked_at'])}; ask for a new one"
-    if key["ended"]:
-        return f"this site key ended at {_told(key['ends_at'])}; put the newer one in its place"
+def refusal(key: tuple[datetime | None, datetime | None, bool | None] | None) -> str | None:
+    """Why a key is refused, by when it was revoked, when it ends, and whether it has ended."""
+    if key is None:
+        return _UNKNOWN
+    revoked_at, ends_at, ended = key
+    if revoked_at:
+        return f"this site key was revoked at {_told(revoked_at)}; ask for a new one"
+    if ends_at and ended:
+        return f"this site key ended at {_told(ends_at)}; put the newer one in its place"
     return None
 
 

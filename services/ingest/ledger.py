@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.ingest.sites import Site
-from shared.store.postgres import Connection, Cursor
+from shared.store.postgres import Connection
+
+# The customer's row is locked first, because two sites may show one device. A row that was waited
+# for comes as it is then.
+_LOCK = """
+    with customer_lock as materialized (
+        select from customer where id = %s for no key update
+    ), own_head as materialized (
+        select length, head from site_head
+        where site_id = %s and exists (select from customer_lock) for update
+    )
+    select length, head, clock_timestamp() as now,
+        message_month(now()), message_month(now() + interval '1 month')
+    from own_head
+"""
 
 
 @dataclass(frozen=True)
@@ -23,29 +37,7 @@ class Ledger:
 
 async def lock_ledger(connection: Connection, site: Site) -> tuple[Ledger, datetime]:
     """The site's ledger and the instant, alone for this transaction."""
-    return await ledger_in(await ask_ledger(connection, site))
-
-
-async def ask_ledger(connection: Connection, site: Site) -> Cursor:
-    """As `lock_ledger`, without waiting for it where the connection is in a pipeline.
-
-    The customer's row is locked first, because two sites may show one device.
-    """
-    await connection.execute(
-        "select 1 from customer where id = %s for no key update", (site.customer_id,)
-    )
-    cursor = await connection.execute(
-        "select length, head, clock_timestamp() as now from site_head where site_id = %s"
-        " for update",
-        (site.id,),
-    )
-    await connection.execute(
-        "select message_month(now()), message_month(now() + interval '1 month')"
-    )
-    return cursor
-
-
-async def ledger_in(cursor: Cursor) -> tuple[Ledger, datetime]:
+    cursor = await connection.execute(_LOCK, (site.customer_id, site.id))
     row = await cursor.fetchone()
     assert row is not None, "a site is made with its head"
     return Ledger(row["length"], bytes(row["head"])), row["now"]

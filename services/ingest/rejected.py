@@ -8,8 +8,8 @@ from typing import Any
 
 from services.ingest.accept import take_in
 from services.ingest.check import check_lines
-from services.ingest.clock_rows import clocks_around
 from services.ingest.envelope import Batch, Line
+from services.ingest.hearing import heard_of
 from services.ingest.ledger import lock_ledger
 from services.ingest.sites import AdminError, Site
 from shared.store.postgres import Connection, Store
@@ -82,10 +82,10 @@ async def try_again(store: Store, no: int) -> str:
         site = Site(row["id"], row["name"], row["customer_id"])
         ledger, now = await lock_ledger(connection, site)
         line = await _line(connection, no)
-        clocks = await clocks_around(connection, site, row["spool"], line.n, now)
-        batch = Batch(row["spool"], line.n, line.n, now, now, [line])
         checked = check_lines([line], site.name)
-        came = await take_in(connection, site, batch, clocks, ledger, checked, now)
+        heard = await heard_of(connection, site, row["spool"], line.n, checked, now)
+        batch = Batch(row["spool"], line.n, line.n, now, now, [line])
+        came = await take_in(connection, site, batch, heard, ledger, checked, now)
         if came.rejected:
             reason = came.rejected[0].reason
             await connection.execute("update rejected set reason = %s where no = %s", (reason, no))

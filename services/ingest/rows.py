@@ -19,6 +19,7 @@ from shared.messages import (
     usual_unit,
 )
 from shared.store.corrections import Correction
+from shared.store.insert import Rows
 from shared.store.reports import sources_id
 
 Row = tuple[object, ...]
@@ -53,6 +54,10 @@ COLUMNS = {
 class TypedRows:
     by_table: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
     rounds: dict[UUID, Row] = field(default_factory=dict)  # its parts say the same of it
+    reads: list[tuple[MeterRead, datetime]] = field(default_factory=list)  # and when billed
+
+    def tables(self) -> list[Rows]:
+        return [Rows(name, columns, self.by_table[name]) for name, columns in COLUMNS.items()]
 
 
 def typed_rows(site_id: int, messages: Iterable[Stored]) -> TypedRows:
@@ -101,11 +106,12 @@ def meter_columns(
 def _add_read(
     rows: TypedRows, site_id: int, read: MeterRead, received_at: datetime, offset_s: float
 ) -> None:
-    device = read.device
+    device, billed = read.device, billed_at(read.taken_at, offset_s)
+    rows.reads.append((read, billed))
     rows.by_table["read"].append(
         (
             *(site_id, read.id, read.order, read.round, read.taken_at, received_at),
-            *(billed_at(read.taken_at, offset_s), read.agent, read.target.key, read.profile),
+            *(billed, read.agent, read.target.key, read.profile),
             *(device.make, device.model, device.serial, device.mac, device.hostname),
             *(device.address, device.asset_tag, device.location, device.firmware),
             *(read.basis, read.large_counts, read.no_meters_because, sources_id(read.sources)),

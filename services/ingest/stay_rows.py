@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from services.ingest.identity import Sighting
 from services.ingest.sites import Site
 from services.ingest.stays import Seen, stays_of
 from shared.identity import usable_mac
-from shared.store.postgres import Connection, copy_rows
+from shared.store.insert import copy_rows
+from shared.store.postgres import Connection
 
 _AT_ONCE = 100
 _LONGEST = 256  # letters of a value; a longer target is in its reads only
@@ -19,11 +20,6 @@ _COLUMNS = (
     "device_id bigint, site_id bigint, kind text, value text, model text, first_at timestamptz,"
     " first_round uuid, last_at timestamptz, last_round uuid, instead_of text"
 )
-_NEAR = """
-    select device_id, kind, value, model, first_at, last_at is null as open, last_round
-    from device_stay
-    where site_id = %s and device_id = any(%s) and (last_at is null or last_round = any(%s))
-"""
 _READS = """
     select e.device_id, r.round_id, r.billed_at, r.target, r.mac, r.model
     from evidence e join read r on r.site_id = e.site_id and r.id = e.read_id
@@ -34,36 +30,50 @@ _READS = """
 _Kind = tuple[int, str]
 
 
+class KnownStay(NamedTuple):
+    """One that lasts, or ended with a round that is asked about."""
+
+    device_id: int
+    kind: str
+    value: str
+    model: str | None
+    first_at: datetime
+    lasts: bool
+    last_round: UUID | None
+
+
 async def note_stays(
-    connection: Connection, site: Site, placed: Iterable[tuple[int, Sighting]]
+    connection: Connection,
+    site: Site,
+    placed: Iterable[tuple[int, Sighting]],
+    known: Iterable[KnownStay],
 ) -> None:
-    """Note what was seen of devices whose reads were placed just now."""
-    seen = [
-        ((device, kind), each)
+    """Note what was seen of devices whose reads were placed just now.
+
+    Args:
+        known: their stays so far, as far as they last or ended with a round of these reads.
+    """
+    near: dict[_Kind, list[KnownStay]] = {}
+    for stay in known:
+        near.setdefault((stay.device_id, stay.kind), []).append(stay)
+    changed = {
+        device
         for device, it in placed
         for kind, each in _seen(it.target, it.mac, it.billed_at, it.round_id, it.model)
-    ]
-    if not seen:
-        return
-    devices = list({device for (device, _), _ in seen})
-    rounds = list({each.round_id for _, each in seen})
-    near: dict[_Kind, list[dict[str, Any]]] = {}
-    cursor = await connection.execute(_NEAR, (site.id, devices, rounds))
-    for row in await cursor.fetchall():
-        near.setdefault((row["device_id"], row["kind"]), []).append(row)
-    changed = {kind[0] for kind, each in seen if not _as_before(each, near.get(kind, ()))}
+        if not _as_before(each, near.get((device, kind), ()))
+    }
     await make_stays(connection, site.id, changed)
 
 
-def _as_before(each: Seen, near: Iterable[Mapping[str, Any]]) -> bool:
+def _as_before(each: Seen, near: Iterable[KnownStay]) -> bool:
     """Whether a device is where it was, or has the MAC address that it had: as most are."""
     found = False
     for stay in near:
-        other = stay["value"] != each.value
-        if (other and stay["open"]) or stay["last_round"] == each.round_id:
+        other = stay.value != each.value
+        if (other and stay.lasts) or stay.last_round == each.round_id:
             return False
-        told = each.model is None or (stay["model"] is not None and stay["model"] <= each.model)
-        found = found or (not other and stay["open"] and stay["first_at"] <= each.at and told)
+        told = each.model is None or (stay.model is not None and stay.model <= each.model)
+        found = found or (not other and stay.lasts and stay.first_at <= each.at and told)
     return found
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from services.ingest.clock import billed_at
 from services.ingest.corrections import put_again
 from services.ingest.courses import note_courses
-from services.ingest.devices import note_devices
+from services.ingest.devices import note_places, place_reads
 from services.ingest.ledger import lock_ledger
-from services.ingest.rows import COLUMNS, Stored, StoredMessage, TypedRows, typed_rows
+from services.ingest.rows import Stored, StoredMessage, TypedRows, typed_rows
 from services.ingest.sites import Site
 from services.ingest.stay_rows import make_all_stays
 from shared.decode import decode
-from shared.messages import MeterRead
-from shared.store.postgres import Connection, Store, copy_rows
+from shared.store.insert import insert_rows
+from shared.store.postgres import Connection, Store
 
 _BATCH = 500
 _ROUND = """
@@ -31,10 +30,7 @@ _FORGET = (
 )
 
 
-async def store_typed(connection: Connection, rows: TypedRows) -> None:
-    for table, columns in COLUMNS.items():
-        if rows.by_table[table]:
-            await copy_rows(connection, table, columns, rows.by_table[table])
+async def store_rounds(connection: Connection, rows: TypedRows) -> None:
     for row in rows.rounds.values():
         await connection.execute(_ROUND, row)
 
@@ -66,14 +62,16 @@ async def rebuild(store: Store, site: Site) -> int:
                 anew = [
                     Stored(it, row["received_at"], row["clock_offset_s"]) for it, row in messages
                 ]
-                await store_typed(connection, typed_rows(site.id, anew))
+                placed = {it.id for it, row in messages if row["placed"]}
+                rows = typed_rows(site.id, anew)
+                unplaced = [each for each in rows.reads if each[0].id not in placed]
+                places = await place_reads(connection, site, unplaced)
+                evidence = [places.evidence(site)] if places else []
+                await insert_rows(connection, [*rows.tables(), *evidence])
+                await store_rounds(connection, rows)
+                if places:
+                    await note_places(connection, site, places)
                 await note_courses(connection, site.id, anew)
-                unplaced = [
-                    (it, billed_at(it.taken_at, row["clock_offset_s"]))
-                    for it, row in messages
-                    if isinstance(it, MeterRead) and not row["placed"]
-                ]
-                await note_devices(connection, site, unplaced)
         await put_again(connection, site)
         await make_all_stays(connection, site)
     return count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from services.ingest.boards import spelled_alike
 from services.ingest.identity import Sighting
@@ -10,12 +11,6 @@ from services.ingest.sites import Site
 from services.ingest.stay_rows import make_stays
 from shared.store.postgres import Connection
 
-_WAITING = """
-    select d.id, d.key, d.held_because, o.id as other_id, o.key as other
-    from device d join device o on o.id = d.instead_of
-    join assignment a on a.device_id = d.id and a.to_at = 'infinity'
-    where d.instead_of is not null and a.site_id = %s
-"""
 _ROUNDS = """
     select r.round_id, e.device_id is null as held
     from read r join evidence e on e.site_id = r.site_id and e.read_id = r.id
@@ -23,26 +18,45 @@ _ROUNDS = """
 """
 
 
-async def let_go(connection: Connection, site: Site, sightings: Sequence[Sighting]) -> None:
+class Waiting(NamedTuple):
+    """A new serial number whose reads wait, for its board may have been the other device's."""
+
+    id: int
+    key: str
+    held_because: str
+    other_id: int
+    other: str
+
+
+async def let_go(
+    connection: Connection, site: Site, sightings: Sequence[Sighting], waiting: Sequence[Waiting]
+) -> bool:
     """Give reads back to a new serial number that answers in one round with the one whose board
-    it was to have: they are two devices, behind one box, and no person needs to say so."""
+    it was to have: they are two devices, behind one box, and no person needs to say so.
+
+    Whether any was given back.
+    """
+    if not waiting:
+        return False
+    given = False
     rounds: dict[str, set[object]] = {}
-    for it in sightings:
-        if it.key:
-            rounds.setdefault(it.key, set()).add(it.round_id)
-    cursor = await connection.execute(_WAITING, (site.id,))
-    for row in await cursor.fetchall():
-        held, other = set(rounds.get(row["key"], ())), set(rounds.get(row["other"], ()))
-        if not (held or other) or spelled_alike(row["key"], row["other"]):
+    for sighting in sightings:
+        if sighting.key:
+            rounds.setdefault(sighting.key, set()).add(sighting.round_id)
+    for it in waiting:
+        held, other = set(rounds.get(it.key, ())), set(rounds.get(it.other, ()))
+        if not (held or other) or spelled_alike(it.key, it.other):
             continue
         cursor = await connection.execute(
-            _ROUNDS, (site.id, list(held | other), row["other_id"], row["held_because"])
+            _ROUNDS, (site.id, list(held | other), it.other_id, it.held_because)
         )
         for earlier in await cursor.fetchall():
             (held if earlier["held"] else other).add(earlier["round_id"])
         if held & other:
-            await unlock(connection, row["id"])
-            await give_back(connection, site, row["id"], row["held_because"])
+            await unlock(connection, it.id)
+            await give_back(connection, site, it.id, it.held_because)
+            given = True
+    return given
 
 
 async def unlock(connection: Connection, device_id: int) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import select
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import resources
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor, errors
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, dict_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from shared.store.copying import UnfitError, copy_bytes, copy_columns
 from shared.store.tls import advice_of, verified
 
 Connection = AsyncConnection[DictRow]
@@ -97,15 +96,11 @@ async def open_store(url: str, pool_size: int = 4) -> AsyncIterator[Store]:
         await pool.close(timeout=5)
 
 
-@asynccontextmanager
-async def savepoint(connection: Connection) -> AsyncIterator[None]:
-    """What the block did is undone where it fails.
-
-    Raises: RefusedError, for a value out of range or too large for its column or index.
-    """
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Raises: RefusedError, for a value out of range or too large for its column or index."""
     try:
-        async with connection.transaction():
-            yield
+        yield
     except (
         psycopg.DataError,
         errors.CheckViolation,
@@ -115,22 +110,21 @@ async def savepoint(connection: Connection) -> AsyncIterator[None]:
         raise RefusedError(f"database: {in_words(error)}") from error
 
 
-async def copy_rows(
-    connection: Connection, table: str, columns: str, rows: Iterable[Sequence[object]]
-) -> None:
-    """Append rows; `columns` as "name type, name type".
+@asynccontextmanager
+async def savepoint(connection: Connection) -> AsyncIterator[None]:
+    """What the block did is undone where it fails. Raises: RefusedError, as `refusals`."""
+    with refusals():
+        async with connection.transaction():
+            yield
 
-    Raises: RefusedError, for a value that its column's type cannot hold.
-    """
-    try:
-        octets = copy_bytes(columns, rows)
-    except UnfitError as error:
-        raise RefusedError(f"{table}: {error}") from error
-    names = ", ".join(copy_columns(columns))
-    async with connection.cursor() as cursor:
-        statement = f"copy {table} ({names}) from stdin (format binary)".encode()
-        async with cursor.copy(statement) as copy:
-            await copy.write(octets)
+
+async def bare_rows(
+    connection: Connection, statement: LiteralString, parameters: Mapping[str, object]
+) -> list[tuple[Any, ...]]:
+    """A query's rows as tuples, which cost less than dicts where they are many."""
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(statement, parameters)
+        return await cursor.fetchall()
 
 
 async def migrate(url: str) -> list[str]:

@@ -12,12 +12,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from shared.store.insert import copy_rows
 from shared.store.postgres import (
     _MIGRATION_LOCK,
     RefusedError,
     Store,
     StoreError,
-    copy_rows,
     migrate,
     savepoint,
 )
