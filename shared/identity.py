@@ -21,15 +21,16 @@ def usable_serial(serial: str | None) -> tuple[str | None, str]:
     """(the serial as it is compared, ""), or (None, what is wrong with it)."""
     if serial is None:
         return None, "it reports no serial number"
-    compared = re.sub(r"[\s\x00]", "", serial).upper()
+    usual = serial.isalnum()
+    compared = (serial if usual else re.sub(r"[\s\x00]", "", serial)).upper()
     if not compared:
         return None, "its serial number is empty"
     if (
         len(compared) < _MIN_SERIAL
         or len(compared) > MAX_LETTERS
-        or len(set(compared)) == 1
+        or compared.count(compared[0]) == len(compared)
         or compared in _KNOWN_BAD
-        or not any(letter.isalnum() for letter in compared)
+        or not (usual or any(letter.isalnum() for letter in compared))
     ):
         return None, f"its serial number {compared[:MAX_LETTERS]!r} is one that many devices show"
     return compared, ""
@@ -37,7 +38,9 @@ def usable_serial(serial: str | None) -> tuple[str | None, str]:
 
 def usable_mac(mac: str | None) -> str | None:
     """The MAC address as it is compared; None for none, all zeros, and group addresses."""
-    compared = (mac or "").strip().lower().replace("-", ":")
+    if mac is None:
+        return None
+    compared = mac.strip().lower().replace("-", ":")
     if not _MAC.fullmatch(compared) or compared == "00:00:00:00:00:00":
         return None
     return None if int(compared[:2], 16) & 1 else compared

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from services.ingest.check import Checked, printable
@@ -12,7 +11,7 @@ from services.ingest.courses import note_courses
 from services.ingest.devices import note_places, place_reads
 from services.ingest.envelope import Batch
 from services.ingest.ledger import Ledger
-from services.ingest.rows import Stored, instant_of, order_of, typed_rows
+from services.ingest.rows import instant_of, order_of, stored, typed_rows
 from services.ingest.sites import Site
 from services.ingest.typed import store_rounds
 from shared.store.insert import Rows, insert_rows
@@ -57,7 +56,7 @@ async def append(
             return await _append_all(*told), []
     except RefusedError as error:
         if len(fresh) == 1:
-            return ledger, [replace(fresh[0], message=None, reason=printable(str(error)))]
+            return ledger, [fresh[0]._replace(message=None, reason=printable(str(error)))]
     middle = len(fresh) // 2
     refused: list[Checked] = []
     for half in (fresh[:middle], fresh[middle:]):
@@ -77,7 +76,7 @@ async def _append_all(
     fresh: Sequence[Checked],
     received_at: datetime,
 ) -> Ledger:
-    messages, outcomes, stored = [], [], []
+    messages, outcomes, kept = [], [], []
     for one in fresh:
         message, line = one.message, one.line
         assert message is not None
@@ -92,8 +91,8 @@ async def _append_all(
             )
         )
         outcomes.append((site.id, one.id, line.type, order, one.digest, ledger.length, received_at))
-        stored.append(Stored(message, received_at, offset_s))
-    rows = typed_rows(site.id, stored)
+        kept.append(stored(one.id, message, received_at, offset_s))
+    rows = typed_rows(site.id, kept)
     places = await place_reads(connection, site, rows.reads)
     await insert_rows(
         connection,
@@ -107,5 +106,5 @@ async def _append_all(
     await store_rounds(connection, rows)
     if places:
         await note_places(connection, site, places)
-    await note_courses(connection, site.id, stored)
+    await note_courses(connection, site.id, kept)
     return ledger

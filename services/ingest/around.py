@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from services.ingest.identity import KnownDevice, Sighting
+from services.ingest.lists import json_array
 from services.ingest.sites import Site
 from services.ingest.stay_rows import KnownStay
 from services.ingest.waiting import Waiting
@@ -22,12 +23,14 @@ _PLACED = """
     from read r
     join evidence e on e.site_id = r.site_id and e.read_id = r.id
     join device d on d.id = e.device_id
-    where r.site_id = %(site)s and r.round_id = any(%(rounds)s) and d.key = any(%(keys)s)
+    where r.site_id = %(site)s and r.round_id = any(%(rounds)s)
+        and d.key = any(array(select json_array_elements_text(%(keys)s::json)))
 """
 # `offset 0`: row by row through the index, also where the planner has no statistics yet
 _AROUND = """
     with known as materialized (
-        select * from device where customer_id = %(customer)s and key = any(%(keys)s)
+        select * from device where customer_id = %(customer)s
+            and key = any(array(select json_array_elements_text(%(keys)s::json)))
     )
     select 'device', d.id, d.key, d.held_as, d.held_because, null::text, d.held_at,
         d.first_read_at, null::uuid, null::uuid, a.site_id
@@ -110,7 +113,7 @@ async def _rows(
     asked = {
         "customer": site.customer_id,
         "site": site.id,
-        "keys": list(keys),
+        "keys": json_array(keys),
         "rounds": list(rounds),
     }
     return await bare_rows(connection, statement, asked)

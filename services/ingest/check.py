@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 from uuid import UUID
 
 from services.ingest.envelope import Line
@@ -17,21 +16,17 @@ from shared.messages import MeterRead, ReadFailed, RoundFinished, SegmentsListed
 ACCEPTED_TYPES = {
     kind.routing_key for kind in (MeterRead, ReadFailed, RoundFinished, SegmentsListed)
 }
+_NO_ID = UUID(int=0)
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(NamedTuple):
     """A line that was looked at alone; `message` None: `reason` says why it is rejected."""
 
     line: Line
     digest: bytes
     message: StoredMessage | None = None
     reason: str | None = None
-
-    @cached_property
-    def id(self) -> UUID:
-        assert self.message is not None
-        return self.message.id
+    id: UUID = _NO_ID  # the message's
 
 
 def check_lines(lines: Iterable[Line], site_name: str) -> list[Checked]:
@@ -42,7 +37,8 @@ def check_lines(lines: Iterable[Line], site_name: str) -> list[Checked]:
         try:
             if line.n in seen:
                 raise MessageError(f"number {line.n} is twice in this batch")
-            checked.append(Checked(line, digest, message=_message(line, site_name)))
+            message = _message(line, site_name)
+            checked.append(Checked(line, digest, message, id=message.id))
         except MessageError as error:
             checked.append(Checked(line, digest, reason=printable(str(error))))
         seen.add(line.n)

@@ -161,6 +161,6 @@ def billed_at(instant: datetime, offset_s: float) -> datetime:
     One that no offset was told of may leave the years 1 to 9999 by it: it stays as it is.
     """
     try:
-        return instant + timedelta(seconds=offset_s)
+        return instant + timedelta(seconds=offset_s) if offset_s else instant
     except OverflowError:
         return instant

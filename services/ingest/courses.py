@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.ingest.clock import billed_at
-from services.ingest.rows import Stored, instant_of
+from services.ingest.rows import Stored
 from shared.messages import MeterRead, ReadFailed, RoundFinished
 from shared.store.postgres import Connection
 
@@ -60,24 +60,23 @@ async def note_courses(connection: Connection, site_id: int, stored: Iterable[St
 
 def _courses(stored: Iterable[Stored]) -> dict[UUID, _Course]:
     courses: dict[UUID, _Course] = {}
-    for message, _, offset_s in stored:
-        match message:
+    for each in stored:
+        match each.message:
             case MeterRead() | ReadFailed():
-                _course(courses, message.round, instant_of(message), offset_s).came += 1
-            case RoundFinished():
+                _course(courses, each.message.round, each.at).came += 1
+            case RoundFinished() as done:
                 # a clock that was set in between may say that it ended before it began
-                began_at = min(message.started_at, message.finished_at)
-                course = _course(courses, message.round, began_at, offset_s)
-                course.parts = max(course.parts or 0, message.parts)
-                course.parts_came += message.part <= message.parts
-                course.named += len(message.orders)
+                began_at = min(billed_at(done.started_at, each.offset_s), each.at)
+                course = _course(courses, done.round, began_at)
+                course.parts = max(course.parts or 0, done.parts)
+                course.parts_came += done.part <= done.parts
+                course.named += len(done.orders)
     return courses
 
 
-def _course(
-    courses: dict[UUID, _Course], round_id: UUID, instant: datetime, offset_s: float
-) -> _Course:
-    at = billed_at(instant, offset_s)
-    course = courses.setdefault(round_id, _Course(at))
+def _course(courses: dict[UUID, _Course], round_id: UUID, at: datetime) -> _Course:
+    course = courses.get(round_id)
+    if course is None:
+        course = courses[round_id] = _Course(at)
     course.first_at = min(course.first_at, at)
     return course

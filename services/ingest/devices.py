@@ -19,6 +19,7 @@ from services.ingest.identity import (
     place,
     without_serial,
 )
+from services.ingest.rows import Stored
 from services.ingest.sites import Site
 from services.ingest.stay_rows import KnownStay, note_stays
 from services.ingest.waiting import let_go
@@ -66,17 +67,15 @@ class Places:
         return Rows("evidence", _EVIDENCE, rows)
 
 
-async def place_reads(
-    connection: Connection, site: Site, reads: Sequence[tuple[MeterRead, datetime]]
-) -> Places | None:
-    """Whose reads are that have no evidence, each with when it is billed at; None of none.
+async def place_reads(connection: Connection, site: Site, reads: Sequence[Stored]) -> Places | None:
+    """Whose reads are that have no evidence; None of none.
 
     Devices that are new are made. The caller holds the customer's lock, and stores the reads and
     their evidence.
     """
     if not reads:
         return None
-    sightings = [_sighting(site, read, billed_at) for read, billed_at in reads]
+    sightings = [_sighting(site, read) for read in reads]
     keys = {it.key for it in sightings if it.key}
     keys |= {key_of_mac(site.name, it.mac) for it in sightings if it.mac}
     rounds = {it.round_id for it in sightings}
@@ -104,11 +103,13 @@ async def note_places(connection: Connection, site: Site, places: Places) -> Non
     await hold_hidden(connection, site, places.sightings, places.macs, places.ids)
 
 
-def _sighting(site: Site, read: MeterRead, billed_at: datetime) -> Sighting:
+def _sighting(site: Site, stored: Stored) -> Sighting:
+    read = stored.message
+    assert isinstance(read, MeterRead)
     key, held_because = device_key(site.name, read.device, read.target)
     return Sighting(
-        *(read.id, read.round, read.target.key, usable_mac(read.device.mac), read.device.model),
-        *(key, billed_at, held_because),
+        *(stored.id, read.round, read.target.key, usable_mac(read.device.mac), read.device.model),
+        *(key, stored.at, held_because),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,9 @@ from services.ingest.cut import CutError, elements, members
 from services.ingest.told import (
     MAX_NUMBER,
     UNREADABLE,
+    Age,
     Began,
+    Instant,
     Number,
     read_age_s,
     read_began,
@@ -38,8 +40,7 @@ class TooLargeError(BatchError):
     """More bytes or messages than the limits allow."""
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One message of a batch. `body` is its bytes as received; `type` None where it is no text."""
 
     n: int
@@ -71,6 +72,16 @@ class _Envelope(msgspec.Struct):
     status: msgspec.Raw = _NOTHING
 
 
+class _Usual(msgspec.Struct):
+    """A message of which each member is as it should be."""
+
+    n: Number
+    type: str
+    body: msgspec.Raw
+    stored_at: Instant | None = None
+    age_s: Age | None = None
+
+
 class _Numbered(msgspec.Struct):
     n: Number
     type: msgspec.Raw = _NOTHING
@@ -82,6 +93,7 @@ class _Numbered(msgspec.Struct):
 _JSON_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER, _MOST_DIGITS = 40, 20
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+_USUAL = msgspec.json.Decoder(_Usual)
 _NUMBERED = msgspec.json.Decoder(_Numbered)
 _NUMBER = msgspec.json.Decoder(Number)
 
@@ -148,6 +160,14 @@ def _whole(raw: bytes) -> bytes:
 
 
 def _line(position: int, element: msgspec.Raw) -> Line:
+    try:
+        usual = _USUAL.decode(element)
+        return Line(usual.n, usual.type, bytes(usual.body), usual.stored_at, usual.age_s)
+    except UNREADABLE:
+        return _unusual_line(position, element)
+
+
+def _unusual_line(position: int, element: msgspec.Raw) -> Line:
     try:
         numbered = _NUMBERED.decode(element)
     except UNREADABLE as error:

@@ -10,11 +10,10 @@ from uuid import UUID
 
 from services.ingest.clock import billed_at
 from services.ingest.entered_told import of_entry
-from services.ingest.rows import unit_of
 from services.ingest.sites import AdminError
 from shared.clock import clock_off
 from shared.decode import decode
-from shared.messages import MeterRead
+from shared.messages import MeterRead, usual_unit
 from shared.store.corrections import Correction, corrections_of
 from shared.store.entered import entries_with_id
 from shared.store.postgres import Store
@@ -108,7 +107,9 @@ def _of_meters(read: MeterRead, in_force: Correction | None, meter: str | None) 
 
 
 def _count(read: MeterRead | Correction, name: str) -> str:
-    return f"{read.meters[name]} {unit_of(read, name)}" if name in read.meters else "not reported"
+    if name not in read.meters:
+        return "not reported"
+    return f"{read.meters[name]} {read.units.get(name) or usual_unit(name)}"
 
 
 def _sources(read: MeterRead, named_by: MeterRead | Correction, name: str) -> Iterator[str]:

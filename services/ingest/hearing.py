@@ -12,6 +12,7 @@ from services.ingest.clock import Clocks, Contact, usable
 from services.ingest.clock_rows import KNOWN_CONTACTS, NOTE_CONTACT, clocks_around
 from services.ingest.envelope import Batch
 from services.ingest.keys import HOLD_KEY, Caller, KeyRefusedError, note_use, refusal
+from services.ingest.lists import json_array
 from services.ingest.sites import Site
 from shared.store.postgres import Connection
 
@@ -24,7 +25,8 @@ _HEARD = """
     select 'contact', own, last, sent_at, arrived_at, null, null from contact
     union all
     select 'outcome', null, null, null, null, id, digest
-    from outcome where site_id = %(site)s and id = any(%(ids)s)
+    from outcome where site_id = %(site)s
+        and id = any(array(select json_array_elements_text(%(ids)s::json)::uuid))
     union all
     select 'rejected', null, null, null, null, null, null
     where exists (select from rejected where site_id = %(site)s and settled_at is null)
@@ -56,7 +58,7 @@ async def hear(
             "arrived": batch.arrived_at,
             "sent": sent_at,
             "last": batch.last,
-            "ids": _ids(checked),
+            "ids": json_array(_ids(checked)),
         },
     )
     key, contacts, digests, any_rejected = None, [], {}, False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from services.ingest.boards import Holder, Macs, spelled_alike
@@ -15,8 +16,7 @@ from shared.messages import DeviceIdentity, ReportedTarget, SpooledTarget
 _LONGEST_QUEUE = 255
 
 
-@dataclass(frozen=True)
-class Sighting:
+class Sighting(NamedTuple):
     """A read, as far as it tells whose it is. `key` None: `held_because` says why."""
 
     read_id: UUID
@@ -33,8 +33,7 @@ class Sighting:
         return self.target.startswith("spooled:")
 
 
-@dataclass(frozen=True)
-class KnownDevice:
+class KnownDevice(NamedTuple):
     site_id: int | None  # where it is assigned now
     held_because: str | None = None
     held_as: str | None = None
@@ -77,8 +76,7 @@ def device_key(
     """
     serial, fault = usable_serial(device.serial)
     if serial:
-        maker = " ".join((device.make or "").replace("\x00", "").upper().split())
-        return f"serial {maker[:MAX_LETTERS] or '-'} {serial}", None
+        return f"serial {_maker(device.make or '')} {serial}", None
     mac = usable_mac(device.mac)
     if mac:
         return key_of_mac(site, mac), None
@@ -87,6 +85,11 @@ def device_key(
         if len(queue) <= _LONGEST_QUEUE:
             return f"spooled {site} {queue}", None
     return None, f"{fault}, and no MAC address to go by"
+
+
+@lru_cache(maxsize=256)
+def _maker(make: str) -> str:
+    return " ".join(make.replace("\x00", "").upper().split())[:MAX_LETTERS] or "-"
 
 
 def key_of_mac(site: str, mac: str) -> str:
@@ -116,7 +119,7 @@ def owned(sighting: Sighting, owner: Holder | None) -> Sighting:
     if sighting.model and owner.model and sighting.model != owner.model:
         return sighting
     reason = f"it reports no serial number, and its MAC address is that of {_shown(owner.key)}"
-    return replace(sighting, key=None, held_because=reason)
+    return sighting._replace(key=None, held_because=reason)
 
 
 def place(

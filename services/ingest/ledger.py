@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from services.ingest.sites import Site
 from shared.store.postgres import Connection
@@ -24,8 +24,7 @@ _LOCK = """
 """
 
 
-@dataclass(frozen=True)
-class Ledger:
+class Ledger(NamedTuple):
     """A site's chain of digests: its head is SHA-256(head before || digest)."""
 
     length: int

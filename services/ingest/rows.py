@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -29,9 +30,15 @@ StoredMessage = MeterRead | ReadFailed | RoundFinished | SegmentsListed
 class Stored(NamedTuple):
     """A message and what the hub noted as it came."""
 
+    id: UUID
     message: StoredMessage
     received_at: datetime
     offset_s: float  # to be added to the site's time
+    at: datetime  # when what it tells of came about, by the hub's clock
+
+
+def stored(id_: UUID, message: StoredMessage, received_at: datetime, offset_s: float) -> Stored:
+    return Stored(id_, message, received_at, offset_s, billed_at(instant_of(message), offset_s))
 
 
 COLUMNS = {
@@ -54,7 +61,7 @@ COLUMNS = {
 class TypedRows:
     by_table: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
     rounds: dict[UUID, Row] = field(default_factory=dict)  # its parts say the same of it
-    reads: list[tuple[MeterRead, datetime]] = field(default_factory=list)  # and when billed
+    reads: list[Stored] = field(default_factory=list)
 
     def tables(self) -> list[Rows]:
         return [Rows(name, columns, self.by_table[name]) for name, columns in COLUMNS.items()]
@@ -62,13 +69,15 @@ class TypedRows:
 
 def typed_rows(site_id: int, messages: Iterable[Stored]) -> TypedRows:
     rows = TypedRows()
-    for message, received_at, offset_s in messages:
-        if isinstance(message, MeterRead):
-            _add_read(rows, site_id, message, received_at, offset_s)
-        elif isinstance(message, ReadFailed):
-            _add_failure(rows, site_id, message, received_at, offset_s)
-        elif isinstance(message, RoundFinished):
-            _add_round(rows, site_id, message, offset_s)
+    for each in messages:
+        match each.message:
+            case MeterRead():
+                rows.reads.append(each)
+                rows.by_table["read"].append(_read(site_id, each, each.message))
+            case ReadFailed():
+                rows.by_table["read_failed"].append(_failure(site_id, each, each.message))
+            case RoundFinished():
+                _add_round(rows, site_id, each.message, each)
     return rows
 
 
@@ -89,52 +98,49 @@ def order_of(message: StoredMessage) -> UUID | None:
     return message.order if isinstance(message, MeterRead | ReadFailed) else None
 
 
-def unit_of(read: MeterRead | Correction, meter: str) -> str:
-    return read.units.get(meter) or usual_unit(meter)
-
-
 def meter_columns(
     of: MeterRead | Correction,
 ) -> tuple[tuple[str, ...] | None, list[int] | None, tuple[str, ...] | None]:
     """Names, amounts and units of its meters, by name; None three times where it has none."""
-    names = tuple(sorted(of.meters))
-    if not names:
+    meters = of.meters
+    if not meters:
         return None, None, None
-    return names, [of.meters[name] for name in names], tuple(unit_of(of, it) for it in names)
+    names, units = _named(tuple(meters), tuple(of.units.items()))
+    return names, [meters[name] for name in names], units
 
 
-def _add_read(
-    rows: TypedRows, site_id: int, read: MeterRead, received_at: datetime, offset_s: float
-) -> None:
-    device, billed = read.device, billed_at(read.taken_at, offset_s)
-    rows.reads.append((read, billed))
-    rows.by_table["read"].append(
-        (
-            *(site_id, read.id, read.order, read.round, read.taken_at, received_at),
-            *(billed, read.agent, read.target.key, read.profile),
-            *(device.make, device.model, device.serial, device.mac, device.hostname),
-            *(device.address, device.asset_tag, device.location, device.firmware),
-            *(read.basis, read.large_counts, read.no_meters_because, sources_id(read.sources)),
-            *meter_columns(read),
-        )
+@lru_cache(maxsize=256)  # the same for all devices of a model
+def _named(
+    meters: tuple[str, ...], units: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    names = tuple(sorted(meters))
+    told = dict(units)
+    return names, tuple(told.get(name) or usual_unit(name) for name in names)
+
+
+def _read(site_id: int, stored: Stored, read: MeterRead) -> Row:
+    device = read.device
+    return (
+        *(site_id, stored.id, read.order, read.round, read.taken_at, stored.received_at),
+        *(stored.at, read.agent, read.target.key, read.profile),
+        *(device.make, device.model, device.serial, device.mac, device.hostname),
+        *(device.address, device.asset_tag, device.location, device.firmware),
+        *(read.basis, read.large_counts, read.no_meters_because, sources_id(read.sources)),
+        *meter_columns(read),
     )
 
 
-def _add_failure(
-    rows: TypedRows, site_id: int, failed: ReadFailed, received_at: datetime, offset_s: float
-) -> None:
-    rows.by_table["read_failed"].append(
-        (
-            *(site_id, failed.id, failed.order, failed.round, failed.target.key),
-            *(billed_at(failed.failed_at, offset_s), received_at, failed.outcome, failed.reason),
-        )
+def _failure(site_id: int, stored: Stored, failed: ReadFailed) -> Row:
+    return (
+        *(site_id, stored.id, failed.order, failed.round, failed.target.key),
+        *(stored.at, stored.received_at, failed.outcome, failed.reason),
     )
 
 
-def _add_round(rows: TypedRows, site_id: int, done: RoundFinished, offset_s: float) -> None:
-    finished_at = billed_at(done.finished_at, offset_s)
+def _add_round(rows: TypedRows, site_id: int, done: RoundFinished, stored: Stored) -> None:
+    finished_at = stored.at
     # a clock that was set in between tells no more how long the round took
-    started_at = min(billed_at(done.started_at, offset_s), finished_at)
+    started_at = min(billed_at(done.started_at, stored.offset_s), finished_at)
     rows.rounds.setdefault(
         done.round,
         (

@@ -18,6 +18,8 @@ MAX_CARRIED = 1000
 _LONGEST_AGE_S = 10 * 366 * 86_400.0
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=MAX_NUMBER)]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Age = Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_AGE_S)]
 Why = Literal["new", "lost", "restored", "reused"]
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -36,8 +38,8 @@ class Began(msgspec.Struct, frozen=True):
 
 _BEGAN = msgspec.json.Decoder(Began)
 _STATUS = msgspec.json.Decoder(dict[str, Any])
-_INSTANT = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)])
-_AGE_S = msgspec.json.Decoder(Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_AGE_S)])
+_INSTANT = msgspec.json.Decoder(Instant)
+_AGE_S = msgspec.json.Decoder(Age)
 _TEXT = msgspec.json.Decoder(str)
 
 

@@ -6,7 +6,7 @@ from services.ingest.corrections import put_again
 from services.ingest.courses import note_courses
 from services.ingest.devices import note_places, place_reads
 from services.ingest.ledger import lock_ledger
-from services.ingest.rows import Stored, StoredMessage, TypedRows, typed_rows
+from services.ingest.rows import StoredMessage, TypedRows, stored, typed_rows
 from services.ingest.sites import Site
 from services.ingest.stay_rows import make_all_stays
 from shared.decode import decode
@@ -56,15 +56,16 @@ async def rebuild(store: Store, site: Site) -> int:
                 " where m.site_id = %s order by m.ledger_no",
                 (site.id,),
             )
-            while stored := await cursor.fetchmany(_BATCH):
-                count += len(stored)
-                messages = [(_message(row["type"], row["body"]), row) for row in stored]
+            while fetched := await cursor.fetchmany(_BATCH):
+                count += len(fetched)
+                messages = [(_message(row["type"], row["body"]), row) for row in fetched]
                 anew = [
-                    Stored(it, row["received_at"], row["clock_offset_s"]) for it, row in messages
+                    stored(it.id, it, row["received_at"], row["clock_offset_s"])
+                    for it, row in messages
                 ]
                 placed = {it.id for it, row in messages if row["placed"]}
                 rows = typed_rows(site.id, anew)
-                unplaced = [each for each in rows.reads if each[0].id not in placed]
+                unplaced = [each for each in rows.reads if each.id not in placed]
                 places = await place_reads(connection, site, unplaced)
                 evidence = [places.evidence(site)] if places else []
                 await insert_rows(connection, [*rows.tables(), *evidence])

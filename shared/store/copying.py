@@ -6,9 +6,11 @@ Source: PostgreSQL's manual, COPY, "Binary Format"; what a type sends, its *_sen
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache, partial
+from itertools import chain
+from operator import is_
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +18,6 @@ _HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
 _END = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_US = timedelta(microseconds=1)
 _TEXT_OID, _BIGINT_OID = 25, 20
 
 _length = struct.Struct("!i").pack
@@ -34,26 +35,32 @@ def copy_columns(columns: str) -> tuple[str, ...]:
     return tuple(column.split()[0] for column in columns.split(","))
 
 
-def copy_bytes(columns: str, rows: Iterable[Sequence[Any]]) -> bytes:
+def copy_bytes(columns: str, rows: Sequence[Sequence[Any]]) -> bytes:
     """All of a COPY's input.
 
     Args:
         columns: "name type, name type", of the types below.
     Raises: UnfitError.
     """
+    if not rows:
+        return _HEAD + _END
     encoders = _encoders(columns)
-    fields = _fields(len(encoders))
-    pieces = [_HEAD]
-    add = pieces.append
     try:
-        for row in rows:
-            add(fields)
-            for encode, value in zip(encoders, row, strict=True):
-                add(_NULL if value is None else encode(value))
+        cells = [
+            _column(encode, values)
+            for encode, values in zip(encoders, zip(*rows, strict=True), strict=True)
+        ]
     except (struct.error, UnicodeEncodeError) as error:
         raise UnfitError(str(error)) from None
-    add(_END)
-    return b"".join(pieces)
+    fields = [_fields(len(encoders))] * len(rows)
+    return b"".join((_HEAD, *chain.from_iterable(zip(fields, *cells, strict=True)), _END))
+
+
+def _column(encode: Callable[[Any], bytes], values: Sequence[Any]) -> list[bytes]:
+    first = values[0]
+    if all(map(partial(is_, first), values)):  # one site, one round, one instant of arrival
+        return [_NULL if first is None else encode(first)] * len(values)
+    return [_NULL if value is None else encode(value) for value in values]
 
 
 def _octets(value: bytes) -> bytes:
@@ -70,7 +77,8 @@ def _uuid(value: UUID) -> bytes:
 
 
 def _instant(value: datetime) -> bytes:
-    return _bigint((value - _EPOCH) // _US)
+    since = value - _EPOCH
+    return _bigint((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
 @lru_cache(maxsize=256)  # names and units of meters are the same for all devices of a model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from shared.store.copying import UnfitError, copy_bytes, copy_columns
@@ -26,28 +27,30 @@ async def insert_rows(connection: Connection, tables: Iterable[Rows]) -> None:
     """
     filled = [it for it in tables if it.rows]
     if 0 < sum(len(it.rows) for it in filled) <= _FEW:
-        await connection.execute(*_statement(filled))
+        values = [value for it in filled for row in it.rows for value in row]
+        statement = _statement(tuple((it.table, it.columns, len(it.rows)) for it in filled))
+        await connection.execute(
+            statement, [[*value] if isinstance(value, tuple) else value for value in values]
+        )
         return
     for it in filled:
         await copy_rows(connection, *it)
 
 
-def _statement(filled: Sequence[Rows]) -> tuple[bytes, list[object]]:
-    """(the statement, its parameters)"""
-    inserts, values = [], []
-    for it in filled:
-        types = [column.split()[1] for column in it.columns.split(",")]
-        row = "({})".format(", ".join(f"%s::{each}" for each in types))
-        names = ", ".join(copy_columns(it.columns))
-        rows = "values " + ", ".join([row] * len(it.rows))
-        inserts.append(f"of_{it.table} as (insert into {it.table} ({names}) {rows})")
-        flat = [value for each in it.rows for value in each]
-        values += [[*value] if isinstance(value, tuple) else value for value in flat]
-    return f"with {', '.join(inserts)} select".encode(), values
+@lru_cache(maxsize=256)
+def _statement(tables: tuple[tuple[str, str, int], ...]) -> bytes:
+    """Of (table, its columns, how many rows) each."""
+    inserts = []
+    for table, columns, count in tables:
+        row = ", ".join(f"%s::{column.split()[1]}" for column in columns.split(","))
+        names = ", ".join(copy_columns(columns))
+        rows = "values " + ", ".join([f"({row})"] * count)
+        inserts.append(f"of_{table} as (insert into {table} ({names}) {rows})")
+    return f"with {', '.join(inserts)} select".encode()
 
 
 async def copy_rows(
-    connection: Connection, table: str, columns: str, rows: Iterable[Sequence[object]]
+    connection: Connection, table: str, columns: str, rows: Sequence[Sequence[object]]
 ) -> None:
     """Append rows; `columns` as "name type, name type".
 

@@ -42,12 +42,13 @@ class StoredRead:
 
 def sources_id(sources: Mapping[str, Sequence[str]]) -> UUID:
     """The same for two reads whose meters came from the same OIDs."""
-    return _sources_id(tuple((name, tuple(oids)) for name, oids in sources.items()))
+    return _sources_id(tuple(sources), tuple(map(tuple, sources.values())))
 
 
 @lru_cache(maxsize=256)  # they are for all devices of a model
-def _sources_id(sources: tuple[tuple[str, tuple[str, ...]], ...]) -> UUID:
-    return uuid5(NAMESPACE_OID, repr(sorted((name, list(oids)) for name, oids in sources)))
+def _sources_id(names: tuple[str, ...], oids: tuple[tuple[str, ...], ...]) -> UUID:
+    pairs = zip(names, map(list, oids), strict=True)
+    return uuid5(NAMESPACE_OID, repr(sorted(pairs)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,13 @@
+"""Long lists as parameters of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import msgspec
+
+
+def json_array(values: Iterable[str | UUID]) -> str:
+    """What `json_array_elements_text` takes apart: it costs less than an array of parameters."""
+    return msgspec.json.encode(list(values)).decode()
