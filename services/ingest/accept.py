@@ -78,12 +78,12 @@ async def _take(
     site = caller.site
     async with store.transaction() as connection:
         ledger, received_at = await lock_ledger(connection, site)
-        heard = await hear(connection, caller, batch, checked)
+        heard = await hear(connection, caller, batch, checked, received_at)
         came = await take_in(
             connection, site, batch, heard, ledger, checked, received_at, careful=careful
         )
         new = came.accepted + came.rejected
-        noted = await note_spool(connection, site, batch, new, received_at)
+        noted = await note_spool(connection, site, batch, heard.spool, new, received_at)
         await set_aside(connection, site, batch.spool, came.rejected, received_at)
     reasons = {id(one.line): one.reason for one in came.rejected}
     repeated = {id(one.line) for one in came.again}
@@ -107,14 +107,9 @@ async def take_in(
     Raises: RefusedError, where not careful, for a message that the database refuses.
     """
     fresh, again, conflicting = _sort_out(checked, heard.digests)
-    head, refused = await append(
+    refused = await append(
         connection, site, batch, heard.clocks, ledger, fresh, received_at, careful=careful
     )
-    if head != ledger:
-        await connection.execute(
-            "update site_head set length = %s, head = %s where site_id = %s",
-            (head.length, head.head, site.id),
-        )
     await count_again(connection, site, again, conflicting, received_at)
     refused_lines = {id(one.line) for one in refused}
     accepted = [one for one in fresh if id(one.line) not in refused_lines]

@@ -26,6 +26,7 @@ _OUTCOME_COLUMNS = (
     "site_id bigint, id uuid, type text, order_id uuid, digest bytea, ledger_no bigint,"
     " received_at timestamptz"
 )
+_PUT_HEAD = "update site_head set length = %s, head = %s where site_id = %s"
 
 
 async def append(
@@ -34,35 +35,47 @@ async def append(
     batch: Batch,
     clocks: Clocks,
     ledger: Ledger,
-    fresh: list[Checked],
+    fresh: Sequence[Checked],
     received_at: datetime,
     *,
     careful: bool,
-) -> tuple[Ledger, list[Checked]]:
-    """Append messages; gives the ledger after them, and those that the database refused.
+) -> list[Checked]:
+    """Append messages; gives those that the database refused.
 
     Args:
         careful: find what it refuses by halving; else all is refused with it.
     Raises: RefusedError, where not careful: the transaction can only be rolled back.
     """
-    if not fresh:
-        return ledger, []
-    told = (connection, site, batch, clocks, ledger, fresh, received_at)
+    told = (connection, site, batch, clocks)
     if not careful:
         with refusals():
-            return await _append_all(*told), []
+            await _append_all(*told, ledger, fresh, received_at)
+        return []
+    _, refused = await _append_by_halves(*told, ledger, fresh, received_at)
+    return refused
+
+
+async def _append_by_halves(
+    connection: Connection,
+    site: Site,
+    batch: Batch,
+    clocks: Clocks,
+    ledger: Ledger,
+    fresh: Sequence[Checked],
+    received_at: datetime,
+) -> tuple[Ledger, list[Checked]]:
+    """(the ledger after them, those that the database refused)"""
+    told = (connection, site, batch, clocks)
     try:
         async with savepoint(connection):
-            return await _append_all(*told), []
+            return await _append_all(*told, ledger, fresh, received_at), []
     except RefusedError as error:
         if len(fresh) == 1:
             return ledger, [fresh[0]._replace(message=None, reason=printable(str(error)))]
     middle = len(fresh) // 2
     refused: list[Checked] = []
     for half in (fresh[:middle], fresh[middle:]):
-        ledger, bad = await append(
-            connection, site, batch, clocks, ledger, half, received_at, careful=True
-        )
+        ledger, bad = await _append_by_halves(*told, ledger, half, received_at)
         refused += bad
     return ledger, refused
 
@@ -76,6 +89,8 @@ async def _append_all(
     fresh: Sequence[Checked],
     received_at: datetime,
 ) -> Ledger:
+    if not fresh:
+        return ledger
     messages, outcomes, kept = [], [], []
     for one in fresh:
         message, line = one.message, one.line
@@ -102,6 +117,7 @@ async def _append_all(
             *rows.tables(),
             *([places.evidence(site)] if places else []),
         ],
+        also=(_PUT_HEAD, (ledger.length, ledger.head, site.id)),
     )
     await store_rounds(connection, rows)
     if places:

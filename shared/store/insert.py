@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 from shared.store.copying import UnfitError, copy_bytes, copy_columns
 from shared.store.postgres import Connection, RefusedError
@@ -20,33 +20,45 @@ class Rows(NamedTuple):
     rows: Sequence[Sequence[object]]
 
 
-async def insert_rows(connection: Connection, tables: Iterable[Rows]) -> None:
+async def insert_rows(
+    connection: Connection,
+    tables: Iterable[Rows],
+    also: tuple[LiteralString, Sequence[object]] | None = None,
+) -> None:
     """Append rows to tables, of which none refers to another's.
 
+    Args:
+        also: what else is written meanwhile, with its parameters.
     Raises: as `copy_rows`.
     """
     filled = [it for it in tables if it.rows]
     if 0 < sum(len(it.rows) for it in filled) <= _FEW:
         values = [value for it in filled for row in it.rows for value in row]
-        statement = _statement(tuple((it.table, it.columns, len(it.rows)) for it in filled))
+        shapes = tuple((it.table, it.columns, len(it.rows)) for it in filled)
+        statement, more = also or (None, ())
         await connection.execute(
-            statement, [[*value] if isinstance(value, tuple) else value for value in values]
+            _statement(shapes, statement),
+            [*(list(it) if isinstance(it, tuple) else it for it in values), *more],
         )
         return
     for it in filled:
         await copy_rows(connection, *it)
+    if also:
+        await connection.execute(*also)
 
 
 @lru_cache(maxsize=256)
-def _statement(tables: tuple[tuple[str, str, int], ...]) -> bytes:
+def _statement(shapes: tuple[tuple[str, str, int], ...], also: str | None) -> bytes:
     """Of (table, its columns, how many rows) each."""
-    inserts = []
-    for table, columns, count in tables:
+    parts = []
+    for table, columns, count in shapes:
         row = ", ".join(f"%s::{column.split()[1]}" for column in columns.split(","))
         names = ", ".join(copy_columns(columns))
         rows = "values " + ", ".join([f"({row})"] * count)
-        inserts.append(f"of_{table} as (insert into {table} ({names}) {rows})")
-    return f"with {', '.join(inserts)} select".encode()
+        parts.append(f"of_{table} as (insert into {table} ({names}) {rows})")
+    if also:
+        parts.append(f"also as ({also})")
+    return f"with {', '.join(parts)} select".encode()
 
 
 async def copy_rows(
