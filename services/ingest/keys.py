@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +16,8 @@ from shared.store.postgres import Connection, Store
 
 _KEY = re.compile(r"pt_[A-Za-z0-9_-]{43}")
 _UNKNOWN = "unknown site key; Authorization: Bearer pt_… is wanted"
+_REMEMBERED_S = 60.0
+_MOST_REMEMBERED = 10_000
 _LOOK_UP = """
     select k.id as key_id, s.id, s.name, s.customer_id, k.revoked_at, k.ends_at,
         k.ends_at <= clock_timestamp() as ended,
@@ -74,6 +78,32 @@ async def caller_of(store: Store, digest: bytes) -> Caller:
     if refused:
         raise KeyRefusedError(refused)
     return Caller(Site(row["id"], row["name"], row["customer_id"]), row["key_id"])
+
+
+class Callers:
+    """Whose keys were looked up lately: for what looks at the key again before it does anything."""
+
+    def __init__(self, store: Store, now: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._now = store, now
+        self._known: dict[bytes, tuple[float, Caller]] = {}
+
+    async def caller(self, digest: bytes) -> Caller:
+        """Raises: as `caller_of`."""
+        known = self._known.get(digest)
+        if known and self._now() - known[0] < _REMEMBERED_S:
+            return known[1]
+        caller = await caller_of(self._store, digest)
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._known.clear()
+        self._known[digest] = self._now(), caller
+        return caller
+
+    async def look_again(self, refused: Caller) -> None:
+        """Forget a key that is no longer in force; that it was tried is noted. Raises: as
+        `caller_of`."""
+        for digest in [it for it, (_, caller) in self._known.items() if caller == refused]:
+            del self._known[digest]
+            await caller_of(self._store, digest)
 
 
 async def note_use(connection: Connection, key_id: int) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -25,7 +26,7 @@ from services.ingest.answers import (
 )
 from services.ingest.envelope import parse_batch
 from services.ingest.intake import SMALL, Intake
-from services.ingest.keys import Caller, KeyRefusedError, caller_of, digest_of, key_in
+from services.ingest.keys import Caller, Callers, KeyRefusedError, caller_of, digest_of, key_in
 from services.ingest.limits import Guesses, Rates
 from services.ingest.measures import Measures
 from services.ingest.settings import IngestSettings
@@ -49,8 +50,10 @@ _KEY = HTTPBearer(auto_error=False, bearerFormat="pt_…", description="A site's
 class _Asking:
     """Who asks: a site by its key, if it has not asked too much."""
 
-    def __init__(self, store: Store, rates: Rates, guesses: Guesses) -> None:
-        self._store, self._rates, self._guesses = store, rates, guesses
+    def __init__(
+        self, caller: Callable[[bytes], Awaitable[Caller]], rates: Rates, guesses: Guesses
+    ) -> None:
+        self._caller, self._rates, self._guesses = caller, rates, guesses
 
     async def __call__(self, request: Request, _: Annotated[object, Depends(_KEY)]) -> Caller:
         """Raises: KeyRefusedError, HTTPException, StoreError."""
@@ -60,7 +63,7 @@ class _Asking:
         if wait_s is not None:
             raise _too_much(f"too many unknown keys came from {address}", wait_s)
         try:
-            caller = await caller_of(self._store, digest)
+            caller = await self._caller(digest)
         except KeyRefusedError:
             self._guesses.wrong(digest)
             raise
@@ -87,7 +90,10 @@ def create_app(
     )
     measures = Measures()
     rates = Rates(settings.requests_a_minute, settings.kib_a_minute, settings.messages_a_minute)
-    asked = Depends(_Asking(store, rates, Guesses(settings.unknown_keys_a_minute)))
+    guesses = Guesses(settings.unknown_keys_a_minute)
+    callers = Callers(store)
+    asked = Depends(_Asking(partial(caller_of, store), rates, guesses))
+    sending = Depends(_Asking(callers.caller, rates, guesses))
     intake = Intake(settings)
 
     async def arrival() -> datetime:
@@ -97,7 +103,7 @@ def create_app(
 
     @app.post("/v1/events", responses=BATCH_FAULTS, openapi_extra=_BATCH_BODY)
     async def events(
-        request: Request, arrived_at: datetime = arrived, caller: Caller = asked
+        request: Request, arrived_at: datetime = arrived, caller: Caller = sending
     ) -> EventAnswer:
         """Store each message once, and say what became of it."""
         async with intake.json_of(caller.site.id, request) as (body, size):
@@ -111,7 +117,11 @@ def create_app(
                         parse_batch, body, settings.max_messages, arrived_at
                     )
                 rates.carried(caller.key_id, len(batch.lines))
-                taken = await accept(store, caller, batch)
+                try:
+                    taken = await accept(store, caller, batch)
+                except KeyRefusedError:
+                    await callers.look_again(caller)
+                    raise
         counts = {"accepted": 0, "duplicate": 0, "rejected": 0}
         for result in taken.results:
             counts[result.status] += 1
