@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from services.ingest.check import Checked, printable
 from services.ingest.clock import Clocks
@@ -11,7 +13,7 @@ from services.ingest.courses import note_courses
 from services.ingest.devices import note_places, place_reads
 from services.ingest.envelope import Batch
 from services.ingest.ledger import Ledger
-from services.ingest.rows import instant_of, order_of, stored, typed_rows
+from services.ingest.rows import Row, Stored, TypedRows, instant_of, order_of, stored, typed_rows
 from services.ingest.sites import Site
 from services.ingest.typed import store_rounds
 from shared.store.insert import Rows, insert_rows
@@ -26,6 +28,7 @@ _OUTCOME_COLUMNS = (
     "site_id bigint, id uuid, type text, order_id uuid, digest bytea, ledger_no bigint,"
     " received_at timestamptz"
 )
+_FEW = 32  # messages that are looked at before a thread could begin
 _PUT_HEAD = "update site_head set length = %s, head = %s where site_id = %s"
 
 
@@ -91,7 +94,47 @@ async def _append_all(
 ) -> Ledger:
     if not fresh:
         return ledger
-    messages, outcomes, kept = [], [], []
+    told = (site, batch, clocks, ledger, fresh, received_at)
+    made = await to_thread(_made, *told) if len(fresh) > _FEW else _made(*told)
+    places = await place_reads(connection, site, made.typed.reads)
+    await insert_rows(
+        connection,
+        [
+            Rows("message", _MESSAGE_COLUMNS, made.messages),
+            Rows("outcome", _OUTCOME_COLUMNS, made.outcomes),
+            *made.typed.tables(),
+            *([places.evidence(site)] if places else []),
+        ],
+        also=(_PUT_HEAD, (made.ledger.length, made.ledger.head, site.id)),
+    )
+    await store_rounds(connection, made.typed)
+    if places:
+        await note_places(connection, site, places)
+    await note_courses(connection, site.id, made.stored)
+    return made.ledger
+
+
+class _Made(NamedTuple):
+    """The rows of messages, and the ledger after them."""
+
+    ledger: Ledger
+    messages: list[Row]
+    outcomes: list[Row]
+    stored: list[Stored]
+    typed: TypedRows
+
+
+def _made(
+    site: Site,
+    batch: Batch,
+    clocks: Clocks,
+    ledger: Ledger,
+    fresh: Sequence[Checked],
+    received_at: datetime,
+) -> _Made:
+    messages: list[Row] = []
+    outcomes: list[Row] = []
+    kept = []
     for one in fresh:
         message, line = one.message, one.line
         assert message is not None
@@ -107,20 +150,4 @@ async def _append_all(
         )
         outcomes.append((site.id, one.id, line.type, order, one.digest, ledger.length, received_at))
         kept.append(stored(one.id, message, received_at, offset_s))
-    rows = typed_rows(site.id, kept)
-    places = await place_reads(connection, site, rows.reads)
-    await insert_rows(
-        connection,
-        [
-            Rows("message", _MESSAGE_COLUMNS, messages),
-            Rows("outcome", _OUTCOME_COLUMNS, outcomes),
-            *rows.tables(),
-            *([places.evidence(site)] if places else []),
-        ],
-        also=(_PUT_HEAD, (ledger.length, ledger.head, site.id)),
-    )
-    await store_rounds(connection, rows)
-    if places:
-        await note_places(connection, site, places)
-    await note_courses(connection, site.id, kept)
-    return ledger
+    return _Made(ledger, messages, outcomes, kept, typed_rows(site.id, kept))

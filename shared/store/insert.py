@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import LiteralString, NamedTuple
@@ -10,6 +11,7 @@ from shared.store.copying import UnfitError, copy_bytes, copy_columns
 from shared.store.postgres import Connection, RefusedError
 
 _FEW = 12  # rows, up to which one statement costs less than a COPY each
+_MANY = 50
 
 
 class Rows(NamedTuple):
@@ -70,7 +72,8 @@ async def copy_rows(
     stays its own error (see `refusals`).
     """
     try:
-        octets = copy_bytes(columns, rows)
+        many = len(rows) > _MANY  # the loop has others to serve
+        octets = await to_thread(copy_bytes, columns, rows) if many else copy_bytes(columns, rows)
     except UnfitError as error:
         raise RefusedError(f"{table}: {error}") from error
     names = ", ".join(copy_columns(columns))
