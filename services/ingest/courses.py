@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.ingest.clock import billed_at
+from services.ingest.quick import QuickRead
 from services.ingest.rows import Stored
 from shared.messages import MeterRead, ReadFailed, RoundFinished
 from shared.store.postgres import Connection
@@ -62,7 +63,7 @@ def _courses(stored: Iterable[Stored]) -> dict[UUID, _Course]:
     courses: dict[UUID, _Course] = {}
     for each in stored:
         match each.message:
-            case MeterRead() | ReadFailed():
+            case MeterRead() | QuickRead() | ReadFailed():
                 _course(courses, each.message.round, each.at).came += 1
             case RoundFinished() as done:
                 # a clock that was set in between may say that it ended before it began

@@ -19,12 +19,11 @@ from services.ingest.identity import (
     place,
     without_serial,
 )
-from services.ingest.rows import Stored
+from services.ingest.rows import Read, Stored
 from services.ingest.sites import Site
 from services.ingest.stay_rows import KnownStay, note_stays
 from services.ingest.waiting import let_go
 from shared.identity import usable_mac
-from shared.messages import MeterRead
 from shared.store.insert import Rows
 from shared.store.postgres import Connection
 
@@ -85,7 +84,10 @@ async def place_reads(connection: Connection, site: Site, reads: Sequence[Stored
     asked = _asked_macs(site, sightings, found.known)
     holders = await _holders(connection, site, asked)
     macs = _with_own(site, sightings, Macs(holders, asked))
-    sightings = [owned(it, macs.owner(it.mac, it.billed_at)) for it in sightings]
+    sightings = [
+        owned(it, macs.owner(it.mac, it.billed_at)) if without_serial(it) else it
+        for it in sightings
+    ]
     beside = {each.key for _, each in holders if each.site_id == site.id} - keys
     if beside:
         found.placed += await placed_before(connection, site, beside, rounds)
@@ -105,7 +107,7 @@ async def note_places(connection: Connection, site: Site, places: Places) -> Non
 
 def _sighting(site: Site, stored: Stored) -> Sighting:
     read = stored.message
-    assert isinstance(read, MeterRead)
+    assert isinstance(read, Read)
     key, held_because = device_key(site.name, read.device, read.target)
     return Sighting(
         *(stored.id, read.round, read.target.key, usable_mac(read.device.mac), read.device.model),

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from services.ingest.boards import Holder, Macs, spelled_alike
+from services.ingest.quick import QuickTarget
 from shared.identity import MAX_LETTERS, usable_mac, usable_serial
 from shared.messages import DeviceIdentity, ReportedTarget, SpooledTarget
 
@@ -67,7 +68,7 @@ class Placing:
 
 
 def device_key(
-    site: str, device: DeviceIdentity, target: ReportedTarget
+    site: str, device: DeviceIdentity, target: ReportedTarget | QuickTarget
 ) -> tuple[str | None, str | None]:
     """(key, None), or (None, why the read is held).
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.ingest.clock import billed_at
+from services.ingest.quick import QuickRead
 from shared.messages import (
     MeterRead,
     NoCredential,
@@ -24,7 +25,8 @@ from shared.store.insert import Rows
 from shared.store.reports import sources_id
 
 Row = tuple[object, ...]
-StoredMessage = MeterRead | ReadFailed | RoundFinished | SegmentsListed
+Read = MeterRead | QuickRead
+StoredMessage = Read | ReadFailed | RoundFinished | SegmentsListed
 
 
 class Stored(NamedTuple):
@@ -71,7 +73,7 @@ def typed_rows(site_id: int, messages: Iterable[Stored]) -> TypedRows:
     rows = TypedRows()
     for each in messages:
         match each.message:
-            case MeterRead():
+            case MeterRead() | QuickRead():
                 rows.reads.append(each)
                 rows.by_table["read"].append(_read(site_id, each, each.message))
             case ReadFailed():
@@ -84,7 +86,7 @@ def typed_rows(site_id: int, messages: Iterable[Stored]) -> TypedRows:
 def instant_of(message: StoredMessage) -> datetime:
     """When what the message tells of came about, by the agent's clock."""
     match message:
-        case MeterRead():
+        case MeterRead() | QuickRead():
             return message.taken_at
         case ReadFailed():
             return message.failed_at
@@ -95,11 +97,11 @@ def instant_of(message: StoredMessage) -> datetime:
 
 
 def order_of(message: StoredMessage) -> UUID | None:
-    return message.order if isinstance(message, MeterRead | ReadFailed) else None
+    return message.order if isinstance(message, Read | ReadFailed) else None
 
 
 def meter_columns(
-    of: MeterRead | Correction,
+    of: Read | Correction,
 ) -> tuple[tuple[str, ...] | None, list[int] | None, tuple[str, ...] | None]:
     """Names, amounts and units of its meters, by name; None three times where it has none."""
     meters = of.meters
@@ -118,7 +120,7 @@ def _named(
     return names, tuple(told.get(name) or usual_unit(name) for name in names)
 
 
-def _read(site_id: int, stored: Stored, read: MeterRead) -> Row:
+def _read(site_id: int, stored: Stored, read: Read) -> Row:
     device = read.device
     return (
         *(site_id, stored.id, read.order, read.round, read.taken_at, stored.received_at),
