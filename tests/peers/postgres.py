@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from tests.peers import missing
+from tests.peers import missing, peer_folder
 
 if TYPE_CHECKING:  # slim environments have no psycopg
     from shared.store.postgres import Store
@@ -37,7 +37,7 @@ def postgres() -> Iterator[str]:
     except ImportError:
         missing("psycopg (extra ingest)")
     need_binaries()
-    folder = Path(tempfile.mkdtemp(prefix="pagetally-pg-"))
+    folder = peer_folder("pg")
     folder.chmod(0o755)
     try:
         with embedded_postgres(folder / "server") as url:
@@ -136,7 +136,10 @@ class fresh_database:  # noqa: N801  (reads as a function)
         self._name = f"test_{os.getpid()}_{next(_NUMBERS)}"
 
     def __enter__(self) -> str:
-        execute(f"{self._base}/postgres", f"create database {self._name} template {self._template}")
+        execute(
+            f"{self._base}/postgres",
+            f"create database {self._name} template {self._template} strategy file_copy",
+        )
         return f"{self._base}/{self._name}"
 
     def __exit__(self, *_: object) -> None:
@@ -156,7 +159,7 @@ class DebianPostgres:
     """A private cluster of Debian's PostgreSQL 15 on a loopback port, ended by its pid."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="pagetally-pg15-"))
+        self._folder = peer_folder("pg15")
         self._identity: dict[str, Any] = {}
         if os.geteuid() == 0:
             self._identity = {"user": 65534, "group": 65534, "extra_groups": []}

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,7 +19,7 @@ from urllib.parse import quote
 import pytest
 
 from shared.bus.set_up import definitions
-from tests.peers import free_port, missing
+from tests.peers import free_port, missing, peer_folder
 
 _BIN = Path("/usr/lib/rabbitmq/bin")  # the wrappers in /usr/sbin change user and log to /var
 _UP_S = 60.0
@@ -37,7 +36,7 @@ class PrivateRabbit:
     """A node that lives as long as the `with` block, or as this process, whichever ends first."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="pagetally-rabbit-"))
+        self._folder = peer_folder("rabbit")
         self.port = free_port()
         self._epmd_port = free_port()
         self._environment = self._write_environment()
