@@ -15,6 +15,25 @@ pytest_plugins = [
     "tests.peers.agent",
 ]
 
+# half a minute and more each
+_LONGEST = (
+    "tests/faults/test_kill_matrix.py",
+    "tests/flow/test_run_page.py",
+    "tests/contract/test_hub_process.py",
+    "tests/contract/test_rabbit.py",
+    "tests/contract/test_reporter.py",
+    "tests/contract/test_embedded.py",
+    "tests/unit/snmp/test_peers_codec.py",
+    "tests/flow/test_demo.py",
+    "tests/faults/test_shutdown.py",
+    "tests/flow/test_site.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that at the end no process waits for another that began one."""
+    items.sort(key=lambda item: item.location[0] not in _LONGEST)
+
 
 @pytest.fixture(autouse=True)
 def _logs_of_this_test() -> Iterator[None]:
