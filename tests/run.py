@@ -36,8 +36,9 @@ PEERS = {
     "/usr/bin/git": "git",
 }
 
-# files, each whole: most tests wait for a peer, and each process has peers of its own
-TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile")
+# files, each whole: most tests wait for a peer, and each process has peers of its own; in the
+# order of tests/conftest.py
+TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 # what is compiled, and what reads devices through it
 READING = (
@@ -65,6 +66,8 @@ def main(arguments: list[str]) -> int:
         arguments.remove("--compiled")
         return compiled(arguments)
     install_peers(PEERS)
+    # else each process makes bytecode of each file anew
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if "--checks" in arguments:
         arguments.remove("--checks")
         if checks() != 0:
