@@ -50,47 +50,42 @@ class Rates:
 
 
 class Guesses:
-    """How many keys a source may try a minute that were not right before.
+    """How many wrong keys a source may try a minute.
 
     A key that was right lately is none: who guesses from a site's own address keeps nobody out.
+    Nor is one that is being looked up: after a restart all sites behind one address come at once.
     """
 
     def __init__(self, a_minute: int, now: Callable[[], float] = time.monotonic) -> None:
         self._most, self._now = a_minute, now
         self._right: OrderedDict[bytes, None] = OrderedDict()
-        self._tried: Counter[str] = Counter()
+        self._wrong: Counter[str] = Counter()
         self._minute = -1
 
     def begin(self, address: str, digest: bytes) -> int | None:
-        """Count one try; the seconds to wait where it is one too many."""
+        """The seconds to wait, where one more would be too many."""
         if digest in self._right:
             return None
         minute, second = divmod(int(self._now()), 60)
         if minute != self._minute:
             self._minute = minute
-            self._tried.clear()
-        source = self._counted(address)
-        if self._tried[source] >= self._most:
-            return 60 - second
-        self._tried[source] += 1
-        return None
+            self._wrong.clear()
+        return 60 - second if self._wrong[self._counted(address)] >= self._most else None
 
-    def right(self, address: str, digest: bytes) -> None:
-        source = self._counted(address)
-        if digest not in self._right and self._tried[source] > 0:
-            self._tried[source] -= 1
+    def right(self, digest: bytes) -> None:
         self._right[digest] = None
         self._right.move_to_end(digest)
         if len(self._right) > _MOST_RIGHT:
             self._right.popitem(last=False)
 
-    def wrong(self, digest: bytes) -> None:
+    def wrong(self, address: str, digest: bytes) -> None:
         self._right.pop(digest, None)
+        self._wrong[self._counted(address)] += 1
 
     def _counted(self, address: str) -> str:
         """Under which name; those beyond the most that are kept apart share one."""
         source = _source(address)
-        return source if source in self._tried or len(self._tried) < _MOST_SOURCES else "others"
+        return source if source in self._wrong or len(self._wrong) < _MOST_SOURCES else "others"
 
 
 def _source(address: str) -> str:

@@ -65,9 +65,9 @@ class _Asking:
         try:
             caller = await self._caller(digest)
         except KeyRefusedError:
-            self._guesses.wrong(digest)
+            self._guesses.wrong(address, digest)
             raise
-        self._guesses.right(address, digest)
+        self._guesses.right(digest)
         wait_s = self._rates.begin(caller.key_id)
         if wait_s is not None:
             raise _too_much(f"site {caller.site.name} sent too much in this minute", wait_s)

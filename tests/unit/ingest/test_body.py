@@ -125,27 +125,39 @@ def test_too_many_messages_close_the_minute_of_their_key_alone() -> None:
     assert rates.begin(2) is None
 
 
+def _guess(guesses: Guesses, address: str, key: bytes) -> int | None:
+    wait_s = guesses.begin(address, key)
+    if wait_s is None:
+        guesses.wrong(address, key)
+    return wait_s
+
+
 def test_guessing_keys_ends_after_some_and_not_for_a_key_that_was_right() -> None:
     now = 0.0
     guesses = Guesses(2, lambda: now)
-    guesses.begin("10.0.0.1", b"right")
-    guesses.right("10.0.0.1", b"right")
+    guesses.right(b"right")
 
-    assert [guesses.begin("10.0.0.1", b"%d" % n) for n in range(3)] == [None, None, 60]
+    assert [_guess(guesses, "10.0.0.1", b"%d" % n) for n in range(3)] == [None, None, 60]
     assert guesses.begin("10.0.0.1", b"right") is None
     assert guesses.begin("10.0.0.2", b"other") is None
-    guesses.wrong(b"right")
+    guesses.wrong("10.0.0.1", b"right")
     assert guesses.begin("10.0.0.1", b"right") == 60
     now = 60.0
     assert guesses.begin("10.0.0.1", b"1") is None
 
 
+def test_keys_that_are_being_looked_up_are_no_guesses() -> None:
+    guesses = Guesses(2, lambda: 0.0)
+
+    assert [guesses.begin("10.0.0.1", b"%d" % n) for n in range(100)] == [None] * 100
+
+
 def test_guessing_from_many_addresses_takes_no_memory_and_no_key_out() -> None:
     guesses = Guesses(2, lambda: 0.0)
-    told = [guesses.begin(f"2001:db8:0:{n:x}::{n:x}", b"x") for n in range(3000)]
+    told = [_guess(guesses, f"2001:db8:0:{n:x}::{n:x}", b"x") for n in range(3000)]
 
     assert told[:1002] == [None] * 1002
     assert set(told[1002:]) == {60}
-    assert len(guesses._tried) == 1001
-    assert guesses.begin("2001:db8::1:2", b"x") is None
+    assert len(guesses._wrong) == 1001
+    assert _guess(guesses, "2001:db8::1:2", b"x") is None
     assert guesses.begin("2001:db8::3:4", b"x") == 60  # of one /64
