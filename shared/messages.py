@@ -172,14 +172,18 @@ class DeviceStatus(Part):
 
 # OID -> [type, value]: an integer, an OID as text, or an octet string in lower-case hex
 RawVarbinds = Annotated[
-    dict[Oid, tuple[MeterName | Name, Integer | LongText | None]], Field(max_length=2000)
+    dict[Oid, tuple[MeterName | Name, Integer | LongText | None]],
+    Field(max_length=2000, fail_fast=True),
 ]
 
 
 # name of an IPP attribute, or collection/member -> [syntax, value]; None: unknown, no-value, …
 RawAttributes = Annotated[
-    dict[AttributeName, tuple[MeterName | Name, Integer | LongText | None]], Field(max_length=200)
+    dict[AttributeName, tuple[MeterName | Name, Integer | LongText | None]],
+    Field(max_length=200, fail_fast=True),
 ]
+
+Sources = dict[MeterName, Annotated[list[Oid | AttributeName], Field(fail_fast=True)]]
 
 
 _USUAL_UNITS = {"scan": "scans", "sheets": "sheets"}
@@ -208,14 +212,14 @@ class MeterRead(Message):
     taken_at: Instant
     device: DeviceIdentity
     profile: Text  # "rfc3805@1": what turned varbinds into meters, and its version
-    meters: Annotated[dict[MeterName, Count], Field(max_length=500)]
+    meters: Annotated[dict[MeterName, Count], Field(max_length=500, fail_fast=True)]
     no_meters_because: Text | None = None
     notes: Annotated[list[Text], Field(max_length=50)] = []  # what was left out of it, and why
-    sources: dict[MeterName, list[Oid | AttributeName]] = {}  # in `varbinds` or `attributes`
+    sources: Annotated[Sources, Field(fail_fast=True)] = {}  # in `varbinds` or `attributes`
     basis: Literal["life", "equivalent"] | None = None
     large_counts: Literal[1, 2] | None = None
-    units: dict[MeterName, Text] = {}
-    native: Annotated[dict[MeterName, Count], Field(max_length=500)] = {}
+    units: Annotated[dict[MeterName, Text], Field(fail_fast=True)] = {}
+    native: Annotated[dict[MeterName, Count], Field(max_length=500, fail_fast=True)] = {}
     varbinds: RawVarbinds = {}
     attributes: RawAttributes = {}
     supplies: Annotated[list[SupplyLevel], Field(max_length=200)] = []

@@ -26,7 +26,7 @@ MAX_REMEMBERED = 8_192  # texts a pattern
 
 _CONFIG = {"frozen": True, "extra": "forbid", "allow_inf_nan": False, "defer_build": True}
 _BOUNDS = ("ge", "le", "max_length")
-_KNOWN = {*_BOUNDS, "pattern", "strict"}  # msgspec is strict in any case
+_KNOWN = {*_BOUNDS, "pattern", "strict", "fail_fast"}  # msgspec is strict and fast in any case
 _PLAIN = (int, float, str, UUID, NoneType)
 _NOT_IN_BOTH = re.compile(r"\\[A-Za-z]|\(\?")  # of Rust's patterns and Python's
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from shared.decode import MESSAGES, MessageError, decode
 from shared.message import MAX_MESSAGE_BYTES, Message
@@ -78,6 +79,22 @@ def test_a_read_without_meters_says_why() -> None:
     with pytest.raises(ValueError, match="no_meters_because"):
         a_read(meters={})
     assert a_read(meters={}, no_meters_because="the device counts nothing").meters == {}
+
+
+@pytest.mark.parametrize("name", ["meters", "native", "sources", "units", "varbinds", "attributes"])
+def test_of_a_map_full_of_faults_only_the_first_is_written_up(name: str) -> None:
+    """Thousands cost a hundred times as much as they do to send."""
+    with pytest.raises(ValidationError) as refused:
+        a_read(**{name: {f"No {n}": [""] * 3 for n in range(100)}})
+
+    assert refused.value.error_count() == 1
+
+
+def test_of_a_list_of_sources_full_of_faults_only_the_first_is_written_up() -> None:
+    with pytest.raises(ValidationError) as refused:
+        a_read(sources={"total": [""] * 100})
+
+    assert refused.value.error_count() == 2  # it is no OID, and no attribute's name
 
 
 BODY = a_read().to_json()
