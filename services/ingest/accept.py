@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,8 +18,10 @@ from services.ingest.keys import Caller
 from services.ingest.ledger import Ledger, lock_ledger
 from services.ingest.sites import Site
 from services.ingest.spools import note_spool
+from shared.beside import beside
 from shared.store.postgres import Connection, RefusedError, Store
 
+_AT_ONCE = 50  # messages that are looked at before another site's
 Status = Literal["accepted", "duplicate", "rejected"]
 
 
@@ -61,15 +62,22 @@ async def accept(store: Store, caller: Caller, batch: Batch) -> Taken:
     Raises: StoreError, BatchError, KeyRefusedError (revoked meanwhile), where nothing of it is
     stored and it may be sent again.
     """
-    site_name = caller.site.name
-    if sum(len(line.body) for line in batch.lines) > SMALL:
-        checked = await asyncio.to_thread(check_lines, batch.lines, site_name)
-    else:
-        checked = check_lines(batch.lines, site_name)
+    checked = await _checked(batch.lines, caller.site.name)
     try:
         return await _take(store, caller, batch, checked, careful=False)
     except RefusedError:
         return await _take(store, caller, batch, checked, careful=True)
+
+
+async def _checked(lines: Sequence[Line], site_name: str) -> list[Checked]:
+    checked: list[Checked] = []
+    seen: set[int] = set()
+    if sum(len(line.body) for line in lines) <= SMALL:
+        return check_lines(lines, site_name, seen)
+    for first in range(0, len(lines), _AT_ONCE):
+        some = lines[first : first + _AT_ONCE]
+        checked += await beside(check_lines, some, site_name, seen)
+    return checked
 
 
 async def _take(

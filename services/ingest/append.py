@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import to_thread
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from services.ingest.ledger import Ledger
 from services.ingest.rows import Row, Stored, TypedRows, instant_of, order_of, stored, typed_rows
 from services.ingest.sites import Site
 from services.ingest.typed import store_rounds
+from shared.beside import beside
 from shared.store.insert import Rows, insert_rows
 from shared.store.postgres import Connection, RefusedError, refusals, savepoint
 
@@ -95,7 +95,7 @@ async def _append_all(
     if not fresh:
         return ledger
     told = (site, batch, clocks, ledger, fresh, received_at)
-    made = await to_thread(_made, *told) if len(fresh) > _FEW else _made(*told)
+    made = await beside(_made, *told) if len(fresh) > _FEW else _made(*told)
     places = await place_reads(connection, site, made.typed.reads)
     await insert_rows(
         connection,

@@ -30,8 +30,8 @@ class Checked(NamedTuple):
     id: UUID = _NO_ID  # the message's
 
 
-def check_lines(lines: Iterable[Line], site_name: str) -> list[Checked]:
-    seen: set[int] = set()
+def check_lines(lines: Iterable[Line], site_name: str, seen: set[int]) -> list[Checked]:
+    """`seen`: the numbers of the batch until here, to which those of `lines` are added."""
     checked = []
     for line in lines:
         digest = hashlib.sha256(line.body).digest()

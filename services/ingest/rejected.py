@@ -82,7 +82,7 @@ async def try_again(store: Store, no: int) -> str:
         site = Site(row["id"], row["name"], row["customer_id"])
         ledger, now = await lock_ledger(connection, site)
         line = await _line(connection, no)
-        checked = check_lines([line], site.name)
+        checked = check_lines([line], site.name, set())
         heard = await heard_of(connection, site, row["spool"], line.n, checked, now)
         batch = Batch(row["spool"], line.n, line.n, now, now, [line])
         came = await take_in(connection, site, batch, heard, ledger, checked, now)

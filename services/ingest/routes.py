@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -30,6 +29,7 @@ from services.ingest.keys import Caller, Callers, KeyRefusedError, caller_of, di
 from services.ingest.limits import Guesses, Rates
 from services.ingest.measures import Measures
 from services.ingest.settings import IngestSettings
+from shared.beside import beside
 from shared.clock import utc_now
 from shared.log import log
 from shared.scope import Scope
@@ -113,9 +113,7 @@ def create_app(
                 if len(body) <= SMALL:
                     batch = parse_batch(body, settings.max_messages, arrived_at)
                 else:
-                    batch = await asyncio.to_thread(
-                        parse_batch, body, settings.max_messages, arrived_at
-                    )
+                    batch = await beside(parse_batch, body, settings.max_messages, arrived_at)
                 rates.carried(caller.key_id, len(batch.lines))
                 try:
                     taken = await accept(store, caller, batch)

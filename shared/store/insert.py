@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from asyncio import to_thread
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import LiteralString, NamedTuple
 
+from shared.beside import beside
 from shared.store.copying import UnfitError, copy_bytes, copy_columns
 from shared.store.postgres import Connection, RefusedError
 
@@ -73,7 +73,7 @@ async def copy_rows(
     """
     try:
         many = len(rows) > _MANY  # the loop has others to serve
-        octets = await to_thread(copy_bytes, columns, rows) if many else copy_bytes(columns, rows)
+        octets = await beside(copy_bytes, columns, rows) if many else copy_bytes(columns, rows)
     except UnfitError as error:
         raise RefusedError(f"{table}: {error}") from error
     names = ", ".join(copy_columns(columns))

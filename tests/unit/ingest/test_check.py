@@ -12,7 +12,7 @@ GOOD = meter_read().to_json()
 
 
 def reason_for(body: bytes, kind: str | None = "meter.read.v1") -> str | None:
-    [checked] = check_lines([Line(1, kind, body)], "hq")
+    [checked] = check_lines([Line(1, kind, body)], "hq", set())
     assert (checked.message is None) == (checked.reason is not None)
     return checked.reason
 
@@ -65,7 +65,7 @@ def test_a_body_over_the_limit_is_rejected() -> None:
 
 
 def test_a_number_that_is_twice_in_a_batch_is_rejected_the_second_time() -> None:
-    first, second = check_lines([Line(1, "meter.read.v1", GOOD)] * 2, "hq")
+    first, second = check_lines([Line(1, "meter.read.v1", GOOD)] * 2, "hq", set())
 
     assert first.message is not None
     assert second.reason == "number 1 is twice in this batch"
