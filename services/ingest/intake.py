@@ -5,13 +5,15 @@ from __future__ import annotations
 from asyncio import to_thread
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-from fastapi import Request
+from typing import TYPE_CHECKING
 
 from services.ingest.body import announced_size, is_gzip, read_body, unpack, unpacked_size
 from services.ingest.envelope import TooLargeError
 from services.ingest.room import Room
 from services.ingest.settings import IngestSettings
+
+if TYPE_CHECKING:  # a command that takes a size from here does without it
+    from fastapi import Request
 
 _WAIT_S = 10.0
 SMALL = 65_536  # octets that are looked at before a thread could begin
