@@ -34,9 +34,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Taken:
-    """What the hub answers: each line's result, and the highest number that it knows of the
-    spool. `received_at` is when it was committed, by the hub's clock. `renumber`: a number came
-    with another message than before.
+    """What the hub answers (an EventAnswer): each line's result, and the highest number that it
+    knows of the spool. `received_at` is when it was committed, by the hub's clock. `renumber`: a
+    number came with another message than before.
     """
 
     results: list[Result]
