@@ -139,6 +139,8 @@ async def _compare(folder: Path, base: str) -> None:
             flush=True,
         )
         _tell_rates(*_rates(folder, ca, sites[:SITES], ours, theirs))
+        with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
+            connection.execute("checkpoint")  # what the rounds left to be written is theirs
         _small(folder, ca, sites, ours)
     if profile:
         print(profile.read_text(encoding="utf-8"))
