@@ -24,7 +24,7 @@ COMPILED = {
     "shared": ("text",),
     "shared/snmp": (
         *("message", "strict", "decoder", "encoder", "oids", "port", "error_status"),
-        *("tables", "exchange"),
+        *("tables", "known", "exchange"),
     ),
     "services/poller": (
         *("rows", "text", "status", "supplies", "identity", "decode", "mib", "recognise"),

@@ -11,6 +11,7 @@ from shared.credentials import Credential
 from shared.snmp.ask import Asker, WireAsker, lost_for_its_length, refuse_error
 from shared.snmp.error_status import NO_SUCH_NAME, TOO_BIG
 from shared.snmp.exchange import Exchange, Strays
+from shared.snmp.known import existing
 from shared.snmp.port import (
     USUAL_VARBINDS,
     ErrorStatusError,
@@ -21,7 +22,6 @@ from shared.snmp.port import (
     Varbind,
     Walk,
 )
-from shared.snmp.tables import existing
 from shared.snmp.v3_ask import V3Asker
 from shared.snmp.v3_exchange import V3Exchange
 from shared.snmp.walk import Walker

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from shared.snmp.encoder import encode_oid
-from shared.snmp.error_status import NO_ERROR
-from shared.snmp.message import VALUELESS, SnmpMessage, exists
+from shared.snmp.message import exists
 from shared.snmp.oids import order
 from shared.snmp.port import MalformedAnswerError, RowsChangedError, Varbind, Walk
 
@@ -126,75 +124,6 @@ class Question(NamedTuple):
     column: Column
     start: str
     octets: int  # of the varbind that answers, about
-
-
-class Known(NamedTuple):
-    """Tables whose rows are known, as one question: the same for all devices of a model.
-
-    Args:
-        starts: what GETNEXT is asked for.
-        oids: what is answered where the rows are still these; "" for a table's end.
-        ends: where a table's end is asked for, and the prefix that its rows would have.
-        columns: each with its instances, and where in the answer they begin.
-        octets: of the answer, about.
-    """
-
-    starts: tuple[str, ...]
-    oids: list[str]
-    ends: tuple[tuple[int, str], ...]
-    columns: tuple[tuple[str, tuple[str, ...], int], ...]
-    octets: int
-
-    def is_answered_by(self, answer: SnmpMessage) -> bool:
-        """Whether each row that was known came, and none between them or after."""
-        oids = [varbind[0] for varbind in answer.varbinds]
-        if answer.error_status != NO_ERROR or len(oids) != len(self.starts):
-            return False
-        for at, prefix in self.ends:
-            goes_on = order(oids[at]) > order(self.starts[at])
-            if (goes_on and not oids[at].startswith(prefix)) or not exists(answer.varbinds[at]):
-                oids[at] = ""
-        return oids == self.oids
-
-    def rows_in(self, answer: SnmpMessage) -> dict[str, dict[str, Varbind]]:
-        varbinds = answer.varbinds
-        rows = {
-            column: dict(zip(instances, varbinds[begin : begin + len(instances)], strict=True))
-            for column, instances, begin in self.columns
-        }
-        if VALUELESS.isdisjoint([varbind[1] for varbind in varbinds]):
-            return rows
-        return {column: existing(cells) for column, cells in rows.items()}
-
-
-def existing(cells: Mapping[str, Varbind]) -> dict[str, Varbind]:
-    """Those that have a value."""
-    return {at: varbind for at, varbind in cells.items() if varbind[1] not in VALUELESS}
-
-
-@lru_cache(maxsize=1024)
-def known_question(walks: tuple[Walk, ...]) -> Known | None:
-    """None where not all rows are known."""
-    if any(walk.instances is None for walk in walks):
-        return None
-    starts: list[str] = []
-    oids: list[str] = []
-    ends: list[tuple[int, str]] = []
-    columns: list[tuple[str, tuple[str, ...], int]] = []
-    octets = 0
-    for column in (column for walk in walks for column in Table(walk).columns):
-        rows = column.due[::-1] if column.due else []
-        columns.append((column.oid, column.table.walk.instances or (), len(starts)))
-        asked = [column.last, *rows] if column.leads else [column.last, *rows[:-1]]
-        if column.ended:
-            continue
-        starts += asked
-        oids += rows
-        octets += len(asked) * column.octets
-        if column.leads:
-            ends.append((len(oids), column.prefix))
-            oids.append("")
-    return Known(tuple(starts), oids, tuple(ends), tuple(columns), octets)
 
 
 def one_each(tables: Sequence[Table], width: int, room: int) -> list[Question]:
