@@ -67,7 +67,9 @@ class Poller:
     async def _read(self, session: SnmpSession, address: str) -> DeviceRead:
         place = (address, self._port, "public")
         plan = self._plans.get(place)
-        device = await read_device(session, self._profiles, address, utc_now, plan)
+        device = await read_device(
+            session, self._profiles, address, utc_now, plan, self._plans.kinds
+        )
         self._plans.keep(place, device.plan)
         return device
 

@@ -28,7 +28,7 @@ COMPILED = {
     ),
     "services/poller": (
         *("rows", "text", "status", "supplies", "identity", "decode", "mib", "recognise"),
-        *("plan", "questions", "records", "kept"),
+        *("plan", "questions", "records", "kept", "kinds"),
     ),
 }
 

@@ -16,6 +16,7 @@ from services.poller.decode import (
     read_meters,
 )
 from services.poller.identity import choose_profile, identity_oids, printer_index, prints, text_of
+from services.poller.kinds import Kind, Kinds
 from services.poller.mib import (
     CONSOLE_TEXT,
     GENERAL_CONFIG_CHANGES,
@@ -105,6 +106,7 @@ async def read_device(
     address: str,
     now: Callable[[], datetime],
     plan: Plan | None = None,
+    kinds: Kinds | None = None,
 ) -> DeviceRead:
     """One device, now: complete or not at all.
 
@@ -114,6 +116,7 @@ async def read_device(
     Args:
         plan: of the last read. Where the device is another, was restarted or configured anew, or
             has other rows, and once a day, it is read in full.
+        kinds: of the devices that were read before it.
 
     Raises: NoAnswerError where it never answered; CredentialRefusedError; NotAPrinterError;
         NotReadableError.
@@ -125,7 +128,7 @@ async def read_device(
             read = await _read_again(session, profiles, address, now, plan)
             if read is not None:
                 return read
-        return await _read_in_full(session, rows, profiles, address, now, plan)
+        return await _read_in_full(session, rows, profiles, address, now, plan, kinds or Kinds())
     except NoAnswerError as error:
         if session.traffic.packets_in == 0:
             raise
@@ -198,27 +201,31 @@ async def _read_in_full(
     address: str,
     now: Callable[[], datetime],
     before: Plan | None,
+    kinds: Kinds,
 ) -> DeviceRead:
     notes: list[str] = []
     session.expect(())
-    await _walk(session, rows, FIRST, notes)
+    await _walk(session, rows, FIRST, notes, Kind())
     rows.single_out(SYSTEM)
     session.expect(telling(rows))
     choice = choose_profile(rows, profiles)
     _respect(choice.profile.quirks, session)
-    choice = await _tables(session, rows, choice, profiles, notes)
+    kind = kinds.of(rows, choice, session.manners)
+    kind.begin(session.manners)
+    choice = await _tables(session, rows, choice, profiles, notes, kind)
     session.expect(telling(rows))
     await _ask_counters(session, rows, choice, notes)
     by_get = choose_profile(rows, profiles)
     if by_get.profile != choice.profile:  # some agents give GET what they do not give GETNEXT
         choice = by_get
-        await _walk(session, rows, of_profile(rows, choice), notes)
+        await _walk(session, rows, of_profile(rows, choice), notes, kind)
         await _ask_counters(session, rows, choice, notes)
     if not read_meters(rows, choice.profile).adds_up:
         # a page may have been printed between two answers
         await _ask_counters(session, rows, choice, notes)
     taken_at = now()
     await session.confirm()
+    kind.end(session.manners)
     decoded = decode(rows, choice, profiles, address)
     plan = None
     if not notes:
@@ -236,7 +243,12 @@ def _respect(quirks: Quirks | None, session: SnmpSession) -> None:
 
 
 async def _tables(
-    session: SnmpSession, rows: Rows, choice: Choice, profiles: Profiles, notes: list[str]
+    session: SnmpSession,
+    rows: Rows,
+    choice: Choice,
+    profiles: Profiles,
+    notes: list[str],
+    kind: Kind,
 ) -> Choice:
     """All that is walked; the profile that the device then turns out to have.
 
@@ -247,19 +259,19 @@ async def _tables(
     walks = what_prints(rows, tell_tales)
     if did_print:
         walks += [*besides(rows), *of_profile(rows, choice)]
-    await _walk(session, rows, walks, notes)
+    await _walk(session, rows, walks, notes, kind)
     rows.single_out(tell_tales)
     choice = choose_profile(rows, profiles)
     if not prints(rows, choice) and tell_tales:
         rows.take(await _get(session, [*SYSTEM, *tell_tales], notes))
         choice = choose_profile(rows, profiles)
-    await _walk(session, rows, every_hr_device(rows), notes)
+    await _walk(session, rows, every_hr_device(rows), notes, kind)
     if not prints(rows, choice):
         if notes:
             raise NotReadableError(f"whether it prints cannot be told: {'; '.join(notes)}")
         raise NotAPrinterError(NOTHING_PRINTS)
     walks = [] if did_print else besides(rows)
-    await _walk(session, rows, [*walks, *of_profile(rows, choice)], notes)
+    await _walk(session, rows, [*walks, *of_profile(rows, choice)], notes, kind)
     return choice
 
 
@@ -279,7 +291,9 @@ async def _get(
     return came
 
 
-async def _walk(session: SnmpSession, rows: Rows, walks: Sequence[Walk], notes: list[str]) -> None:
+async def _walk(
+    session: SnmpSession, rows: Rows, walks: Sequence[Walk], notes: list[str], kind: Kind
+) -> None:
     """Tables side by side; where the device answers one of them wrongly, each alone.
 
     One that holds no counter may then be missing from the read, and is noted.
@@ -287,7 +301,7 @@ async def _walk(session: SnmpSession, rows: Rows, walks: Sequence[Walk], notes: 
     if not walks:
         return
     try:
-        found = await session.walk(walks)
+        found = await session.walk(kind.known(walks))
     except (ErrorStatusError, MalformedAnswerError):
         found = {}
         for walk in walks:
@@ -298,6 +312,7 @@ async def _walk(session: SnmpSession, rows: Rows, walks: Sequence[Walk], notes: 
                 if set(walk.columns) & set(MARKER_COLUMNS):
                     raise
                 notes.append(f"not read: {error}"[:1000])
+    kind.learn(walks, found)
     for walk in walks:
         if any(len(found.get(column, ())) > MAX_ROWS for column in walk.columns):
             fault = f"{walk.columns[0]} has more than {MAX_ROWS} rows, as if without end"

@@ -16,6 +16,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from services.poller.identity import mac_interface, printer_index
+from services.poller.kinds import Kinds
 from services.poller.mib import (
     ALERT_COLUMNS,
     COLORANT_VALUE,
@@ -105,9 +106,10 @@ class Plan:
 
 
 class Plans:
-    """The plans of the devices that were read last, MAX_PLANS at most."""
+    """The plans of the devices that were read last, MAX_PLANS at most, and their kinds."""
 
     def __init__(self) -> None:
+        self.kinds = Kinds()
         self._plans: OrderedDict[Place, Plan] = OrderedDict()
 
     def get(self, place: Place) -> Plan | None:

@@ -81,7 +81,8 @@ async def read(
         traffic = session.traffic
         tried.append(f'SNMP with credential "{name}"')
         place = (target.snmp, target.port, name)
-        device = await read_device(session, profiles, target.snmp, now, plans.get(place))
+        plan = plans.get(place)
+        device = await read_device(session, profiles, target.snmp, now, plan, plans.kinds)
         plans.keep(place, device.plan)
         return device.message(found.order, found.round, agent, target, traffic)
 
