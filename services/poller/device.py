@@ -13,7 +13,6 @@ from services.poller.decode import (
     NotAPrinterError,
     NotReadableError,
     decode,
-    read_meters,
 )
 from services.poller.identity import choose_profile, identity_oids, printer_index, prints, text_of
 from services.poller.kinds import Kind, Kinds
@@ -220,16 +219,18 @@ async def _read_in_full(
         choice = by_get
         await _walk(session, rows, of_profile(rows, choice), notes, kind)
         await _ask_counters(session, rows, choice, notes)
-    if not read_meters(rows, choice.profile).adds_up:
-        # a page may have been printed between two answers
-        await _ask_counters(session, rows, choice, notes)
     taken_at = now()
+    decoded = decode(rows, choice, profiles, address)
+    if not decoded.meters.adds_up:  # a page may have been printed between two answers
+        await _ask_counters(session, rows, choice, notes)
+        taken_at = now()
+        decoded = decode(rows, choice, profiles, address)
     await session.confirm()
     kind.end(session.manners)
-    decoded = decode(rows, choice, profiles, address)
     plan = None
     if not notes:
-        plan = next_plan(before, rows, choice, decoded.device, session.manners, taken_at)
+        octets = session.traffic.bytes_in
+        plan = next_plan(before, rows, choice, decoded.device, session.manners, taken_at, octets)
     return DeviceRead(decoded, choice.profile.label, taken_at, notes, plan)
 
 

@@ -135,8 +135,9 @@ def next_plan(
     device: DeviceIdentity,
     manners: Manners,
     at: datetime,
+    octets: int,
 ) -> Plan | None:
-    """How to ask next time for all of `rows`, which were read in full.
+    """How to ask next time for all of `rows`, which were read in full, in `octets` of answers.
 
     None where more rows may still come, and of a device that must be walked each time. Where the
     same device has had more of them before, as one has that is not asleep, the plan of `before`
@@ -145,15 +146,15 @@ def next_plan(
     uptime, quirks = ticks(rows), choice.profile.quirks
     if (uptime is not None and uptime < AWAKE) or (quirks and quirks.stale):
         return None
-    layout = _layout(rows, choice, manners)
+    layout = _layout(rows, choice, manners, octets)
     if before and before.had_more(layout, at) and before.is_of(rows, choice, device):
         return before
     changes = _config_changes(rows)
     return Plan(layout, replace(manners), choice.profile.label, device, changes, uptime, at)
 
 
-def _layout(rows: Rows, choice: Choice, manners: Manners) -> Layout:
-    shape = _shape(rows, choice, manners)
+def _layout(rows: Rows, choice: Choice, manners: Manners, octets: int) -> Layout:
+    shape = _shape(rows, choice, manners, octets)
     layout = _layouts.get(shape)
     if layout is None:
         if len(_layouts) >= _MAX_LAYOUTS:
@@ -165,12 +166,9 @@ def _layout(rows: Rows, choice: Choice, manners: Manners) -> Layout:
 _layouts: dict[tuple[object, ...], Layout] = {}  # by shape
 
 
-def _shape(rows: Rows, choice: Choice, manners: Manners) -> tuple[object, ...]:
+def _shape(rows: Rows, choice: Choice, manners: Manners, octets: int) -> tuple[object, ...]:
     """All that a layout depends on: which rows there are, and about how long they are."""
     interface = mac_interface(rows)
-    octets = sum(map(_value_octets, rows.scalars.values()))
-    for cells in rows.columns.values():
-        octets += sum(map(_value_octets, cells.values()))
     return (
         id(choice.profile),
         manners.version,
