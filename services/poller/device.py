@@ -18,7 +18,6 @@ from services.poller.identity import choose_profile, identity_oids, printer_inde
 from services.poller.kinds import Kind, Kinds
 from services.poller.mib import (
     CONSOLE_TEXT,
-    GENERAL_CONFIG_CHANGES,
     GENERAL_SERIAL,
     HR_DEVICE_DESCR,
     IF_PHYS_ADDRESS,
@@ -34,6 +33,7 @@ from services.poller.questions import (
     FIRST,
     MAX_ROWS,
     besides,
+    counted,
     every_hr_device,
     of_profile,
     what_prints,
@@ -261,8 +261,9 @@ async def _tables(
     if did_print:
         walks += [*besides(rows), *of_profile(rows, choice)]
     await _walk(session, rows, walks, notes, kind)
-    rows.single_out(tell_tales)
-    choice = choose_profile(rows, profiles)
+    if tell_tales:
+        rows.single_out(tell_tales)
+        choice = choose_profile(rows, profiles)
     if not prints(rows, choice) and tell_tales:
         rows.take(await _get(session, [*SYSTEM, *tell_tales], notes))
         choice = choose_profile(rows, profiles)
@@ -314,8 +315,9 @@ async def _walk(
                     raise
                 notes.append(f"not read: {error}"[:1000])
     kind.learn(walks, found)
-    for walk in walks:
-        if any(len(found.get(column, ())) > MAX_ROWS for column in walk.columns):
+    endless = {column for column, cells in found.items() if len(cells) > MAX_ROWS}
+    for walk in walks if endless else ():
+        if endless.intersection(walk.columns):
             fault = f"{walk.columns[0]} has more than {MAX_ROWS} rows, as if without end"
             if set(walk.columns) & set(MARKER_COLUMNS):
                 raise NotReadableError(fault)
@@ -326,16 +328,15 @@ async def _walk(
 
 async def _ask_counters(session: SnmpSession, rows: Rows, choice: Choice, notes: list[str]) -> None:
     """Raises: NotReadableError, where it is no longer the device that was asked at first."""
-    counted = (way.column for way in choice.profile.counter_rows if way.column)
-    walked = list(_cells(rows, dict.fromkeys((GENERAL_SERIAL, GENERAL_CONFIG_CHANGES, *counted))))
-    single = [oid for way in choice.profile.counter_rows for oid in way.oids]
-    single += choice.profile.supply_oids
-    told = [SYS_UP_TIME, SYS_OBJECT_ID, *(varbind.oid for varbind in telling(rows))]
-    asked = [*told, *(oid for oid, _, _ in walked), *single, *identity_oids(rows, choice)]
+    columns, single = counted(choice)
+    walked = list(_cells(rows, columns))
+    told = telling(rows)
+    asked = [SYS_UP_TIME, SYS_OBJECT_ID, *(varbind.oid for varbind in told)]
+    asked += [*(oid for oid, _, _ in walked), *single, *identity_oids(rows, choice)]
     panel = [] if session.manners.version == V1 else _panel(printer_index(rows))
     asked += [oid for oid, _, _ in panel]
     came = await _get(session, list(dict.fromkeys(asked))[:MAX_LAST], notes)
-    _same_device(rows, came)
+    _same_device([rows.one(SYS_OBJECT_ID), *told], came)
     rows.take_places(came, Places.of([*walked, *panel, *_cells(rows, [IF_PHYS_ADDRESS])]))
 
 
@@ -352,9 +353,9 @@ def _cells(rows: Rows, columns: Iterable[str]) -> Iterator[tuple[str, str, str]]
             yield cell.oid, column, at
 
 
-def _same_device(rows: Rows, came: Mapping[str, Varbind]) -> None:
+def _same_device(told: Iterable[Varbind | None], came: Mapping[str, Varbind]) -> None:
     """Raises: NotReadableError, where what came last is another's than what came first."""
-    for first in (rows.one(SYS_OBJECT_ID), *telling(rows)):
+    for first in told:
         last = came.get(first.oid) if first else None
         if first and last and last.value != first.value:
             raise NotReadableError("another device answered before the read was finished")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -99,14 +99,14 @@ def identity(
         mac=interface.mac if interface else None,
         sys_object_id=text_of(rows, SYS_OBJECT_ID),
         charset=rows.charset,
-        places=_told_in(rows, choice, index),
+        varbinds=_told_in(rows, choice, index),
     )
     device, used = _identity(told)
     return device, list(used)
 
 
 class _Told(NamedTuple):
-    """All that an identity is made of; `places` hold a row for each of the profile's fields."""
+    """All that an identity is made of; `varbinds` as _told_in has them."""
 
     choice: Choice
     profiles: Profiles
@@ -114,13 +114,13 @@ class _Told(NamedTuple):
     mac: str | None
     sys_object_id: str | None
     charset: int | None
-    places: tuple[tuple[Varbind | None, ...], ...]
+    varbinds: tuple[Varbind | None, ...]
 
 
 @lru_cache(maxsize=2048)  # a device says the same of itself at every read
 def _identity(told: _Told) -> tuple[DeviceIdentity, tuple[Varbind, ...]]:
     choice, profiles, mac = told.choice, told.profiles, told.mac
-    finder = _Finder(choice, told.places, told.charset)
+    finder = _Finder(choice, told.varbinds, told.charset)
     said_model = clean(choice.said.get("model") or "") if choice.said else None
     model = finder.first("model") or said_model
     make = choice.make
@@ -171,12 +171,12 @@ def mac_interface(rows: Rows) -> Interface | None:
 
 def identity_oids(rows: Rows, choice: Choice) -> list[str]:
     """The single instances still to be asked: those before the first walked cell that tells."""
-    told = _told_in(rows, choice, printer_index(rows))
+    told = _by_field(choice, _told_in(rows, choice, printer_index(rows)))
     wanted: list[str] = []
-    for (name, places), varbinds in zip(choice.profile.identity.items(), told, strict=True):
+    for name, places in told.items():
         if name == "make" and choice.make:
             continue
-        for place, varbind in zip(places, varbinds, strict=True):
+        for place, varbind in places:
             if place.column and _text(place, varbind, rows.charset):
                 break
             if place.oid:
@@ -184,20 +184,32 @@ def identity_oids(rows: Rows, choice: Choice) -> list[str]:
     return [oid for oid in dict.fromkeys(wanted) if rows.one(oid) is None]
 
 
-def _told_in(
-    rows: Rows, choice: Choice, index: str | None
-) -> tuple[tuple[Varbind | None, ...], ...]:
-    """What came from the places of each identity field, in the profile's order."""
+def _told_in(rows: Rows, choice: Choice, index: str | None) -> tuple[Varbind | None, ...]:
+    """What came from each place of the identity fields, in the profile's order."""
+    one = rows.scalars.get
     return tuple(
-        tuple([_varbind(rows, place, index) for place in places])
-        for places in choice.profile.identity.values()
+        [one(oid) if oid else _in_row(rows, column, index) for oid, column in _places(choice)]
     )
 
 
-def _varbind(rows: Rows, place: IdentityRow, index: str | None) -> Varbind | None:
-    if place.oid:
-        return rows.one(place.oid)
-    cells = rows.column(place.column or "")
+@lru_cache(maxsize=4096)
+def _places(choice: Choice) -> tuple[tuple[str | None, str], ...]:
+    """OID, or column, of each."""
+    fields = choice.profile.identity.values()
+    return tuple((place.oid, place.column or "") for places in fields for place in places)
+
+
+def _by_field(
+    choice: Choice, told: Iterable[Varbind | None]
+) -> dict[str, list[tuple[IdentityRow, Varbind | None]]]:
+    """The places of each field, with what came from them."""
+    left = iter(told)
+    fields = choice.profile.identity.items()
+    return {name: [(place, next(left)) for place in places] for name, places in fields}
+
+
+def _in_row(rows: Rows, column: str, index: str | None) -> Varbind | None:
+    cells = rows.column(column)
     if index is not None and index in cells:
         return cells[index]
     return next(iter(cells.values())) if len(cells) == 1 else None
@@ -214,14 +226,8 @@ def _text(place: IdentityRow, varbind: Varbind | None, charset: int | None) -> s
 class _Finder:
     """Looks at the places of an identity field in their order."""
 
-    def __init__(
-        self, choice: Choice, told: Sequence[Sequence[Varbind | None]], charset: int | None
-    ) -> None:
-        fields = choice.profile.identity
-        self._told: dict[str, list[tuple[IdentityRow, Varbind | None]]] = {
-            name: list(zip(places, varbinds, strict=True))
-            for (name, places), varbinds in zip(fields.items(), told, strict=True)
-        }
+    def __init__(self, choice: Choice, told: Iterable[Varbind | None], charset: int | None) -> None:
+        self._told = _by_field(choice, told)
         self._charset = charset
         self.used: list[Varbind] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from services.poller.identity import mac_interface
 from services.poller.mib import (
@@ -11,7 +12,9 @@ from services.poller.mib import (
     COLORANT_VALUE,
     ETHERNET,
     GENERAL_COLUMNS,
+    GENERAL_CONFIG_CHANGES,
     GENERAL_LOCALIZATION,
+    GENERAL_SERIAL,
     HR_COLUMNS,
     HR_DEVICE_TYPE,
     HR_PRINTER_COLUMNS,
@@ -24,6 +27,7 @@ from services.poller.mib import (
     SUPPLY_LEVEL,
     SYSTEM_COLUMNS,
 )
+from services.poller.profile_rows import Where
 from services.poller.recognise import Choice
 from services.poller.rows import Rows
 from shared.snmp.port import Walk
@@ -84,10 +88,10 @@ def of_profile(rows: Rows, choice: Choice) -> list[Walk]:
     """The profile's own tables, each once; one whose rows are told by a label is a long one."""
     walks: list[Walk] = []
     there = set(rows.columns)
-    for way in choice.profile.counter_rows:
-        fresh = tuple(column for column in way.columns if column not in there)
+    for columns, where in _in_tables(choice):
+        fresh = tuple([column for column in columns if column not in there])
         there.update(fresh)
-        if fresh and way.where:
+        if fresh and where:
             walks.append(Walk(fresh, expected=40, octets=_LABEL + 4, max_rows=_ONE_MORE))
         elif fresh:
             walks.append(Walk(fresh, expected=4, octets=4 * len(fresh), max_rows=_ONE_MORE))
@@ -95,6 +99,22 @@ def of_profile(rows: Rows, choice: Choice) -> list[Walk]:
     if supplies and not there.intersection(supplies):
         walks.append(Walk(supplies, expected=_INKS, octets=2 * _LABEL, max_rows=_ONE_MORE))
     return walks
+
+
+@lru_cache(maxsize=1024)
+def _in_tables(choice: Choice) -> tuple[tuple[list[str], list[Where]], ...]:
+    """The columns of each way to a meter that is in a table, and which of its rows."""
+    ways = choice.profile.counter_rows
+    return tuple((way.columns, way.where) for way in ways if way.columns)
+
+
+@lru_cache(maxsize=1024)
+def counted(choice: Choice) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is asked for at the end: columns of which the cells are known, and single instances."""
+    ways = choice.profile.counter_rows
+    columns = (GENERAL_SERIAL, GENERAL_CONFIG_CHANGES, *(way.column for way in ways if way.column))
+    single = [oid for way in ways for oid in way.oids] + choice.profile.supply_oids
+    return tuple(dict.fromkeys(columns)), tuple(single)
 
 
 def every_hr_device(rows: Rows) -> list[Walk]:

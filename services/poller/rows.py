@@ -29,11 +29,16 @@ class Places(NamedTuple):
     @classmethod
     def of(cls, cells: Iterable[tuple[str, str, str]]) -> Places:
         """Of OID, column and instance."""
-        columns: dict[str, list[tuple[str, str]]] = {}
-        for oid, column, at in cells:
-            columns.setdefault(column, []).append((oid, at))
-        oids = frozenset(oid for pairs in columns.values() for oid, _ in pairs)
-        return cls(tuple((column, tuple(pairs)) for column, pairs in columns.items()), oids)
+        return _places_of(tuple(cells))
+
+
+@lru_cache(maxsize=512)  # devices of a model have the same
+def _places_of(cells: tuple[tuple[str, str, str], ...]) -> Places:
+    columns: dict[str, list[tuple[str, str]]] = {}
+    for oid, column, at in cells:
+        columns.setdefault(column, []).append((oid, at))
+    oids = frozenset(oid for pairs in columns.values() for oid, _ in pairs)
+    return Places(tuple((column, tuple(pairs)) for column, pairs in columns.items()), oids)
 
 
 @dataclass
@@ -81,13 +86,13 @@ class Rows:
         return self.columns.get(column, _NO_CELLS)
 
     def cell(self, column: str, instance: str) -> Varbind | None:
-        return self.column(column).get(instance)
+        return self.columns.get(column, _NO_CELLS).get(instance)
 
     def one(self, oid: str) -> Varbind | None:
         return self.scalars.get(oid)
 
     def integer(self, column: str, instance: str) -> int | None:
-        return integer(self.cell(column, instance))
+        return integer(self.columns.get(column, _NO_CELLS).get(instance))
 
     def text(self, column: str, instance: str) -> str | None:
         return self.as_text(self.cell(column, instance))
