@@ -12,13 +12,16 @@ import pytest
 
 from services.ingest.sites import add_customer
 from shared.message import Message
-from shared.messages import DeviceIdentity, MeterRead, Order, RoundFinished, order_id
+from shared.messages import DeviceEvent, DeviceIdentity, MeterRead, Order, RoundFinished, order_id
 from shared.store.postgres import Store
 from tests.contract.test_ingest import Hub, a_hub
 from tests.unit.ingest.batches import NOON, line, meter_read, read_failed, round_finished, target
 
 ROUNDS = [uuid5(UUID(int=1), f"round {n}") for n in range(4)]
 _ROWS = {
+    "message": "select id, type, order_id, round_id, taken_at, body, digest, n, clock_offset_s"
+    " from message where site_id = %s order by id",
+    "outcome": "select id, type, order_id, digest from outcome where site_id = %s order by id",
     "read": "select * from read where site_id = %s order by id",
     "failed": "select * from read_failed where site_id = %s order by id",
     "order": "select * from order_outcome where site_id = %s order by order_id",
@@ -34,6 +37,9 @@ _ROWS = {
     " s.last_round, s.instead_of from device_stay s join device d on d.id = s.device_id"
     " where s.site_id = %s order by d.key, s.kind, s.first_at, s.value",
 }
+# an array, a row, a COPY and a statement each write some of these in another way
+_TEXTS = ["", " ", "NULL", "a,b", '{"x"}', r"\N \x41", "é😀\u2028", "\t\n\x01", "%s", "x" * 1024]
+_NUMBERS = [0, 32_768, 2**31, 2**63 - 1]
 _ORDERS = 5
 _BY_CHANCE = ("site_id", "received_at")
 
@@ -100,15 +106,39 @@ TWINS: list[Message] = [  # two devices show one serial number from the third ro
 ]
 
 
+def odd(number: int, text: str) -> list[Message]:
+    """Two reads, a failure and a part of a round, with what may be written wrong in some way."""
+    round_id = uuid5(ROUNDS[0], f"odd {number}")
+    amount = _NUMBERS[number % len(_NUMBERS)]
+    identity = DeviceIdentity(make=text, model=text, serial=f"VB{number:05}", location=text)
+    moved = DeviceEvent(kind="moved", target=target(number), serial=text)
+    return [
+        meter_read(
+            number,
+            round_id,
+            identity,
+            taken_at=NOON.replace(year=1 + 1111 * (number % 9), microsecond=number),
+            meters={"total": amount, "scan": number, "other": 7},
+            units={"total": text, "other": "NULL"},
+            large_counts=2,
+        ),
+        meter_read(number + 50, round_id, identity, meters={}, no_meters_because=text or "none"),
+        read_failed(number + 100, round_id).model_copy(update={"reason": text}),
+        round_finished(round_id, [number]).model_copy(
+            update={"part": 1_000_000, "parts": 1_000_000, "asked": amount, "events": [moved]}
+        ),
+    ]
+
+
 def _instant(message: Message) -> datetime:
     return message.taken_at if isinstance(message, MeterRead) else NOON + timedelta(days=2)
 
 
 async def rows_after(
-    hub: Hub, messages: Sequence[Message], chance: Random | None
+    hub: Hub, messages: Sequence[Message], chance: Random | None, at_once: int = 1
 ) -> dict[str, list[dict[str, str]]]:
-    """The rows of a new customer's site, to which they come one by one in the order of their time,
-    or in any order and any batches, some of them twice."""
+    """The rows of a new customer's site, to which they come in the order of their time, so many at
+    once, or in any order and any batches, some of them twice."""
     name = str(uuid4())[:8]
     await add_customer(hub.store, name)
     site = await hub.beside(name, name)
@@ -117,7 +147,7 @@ async def rows_after(
         numbered += chance.sample(numbered, 2)
         chance.shuffle(numbered)
     while numbered:
-        count = chance.randint(1, 4) if chance else 1
+        count = chance.randint(1, 4) if chance else at_once
         batch, numbered = dict(numbered[:count]), numbered[count:]
         answer = await site.post([line(n, it) for n, it in batch.items()], last=len(messages))
         assert answer.status_code == 200
@@ -143,3 +173,12 @@ async def test_messages_in_any_order_come_to_the_same_rows(
 
         for seed in range(_ORDERS):
             assert await rows_after(hub, messages, Random(seed)) == in_time, f"order {seed}"
+
+
+async def test_many_messages_at_once_come_to_the_rows_that_one_by_one_come_to(store: Store) -> None:
+    """Few rows are written by one statement, as text; many by COPY, as octets of our making."""
+    messages = [it for number, text in enumerate(_TEXTS, 1) for it in odd(number, text)]
+    async with a_hub(store, requests_a_minute=10_000) as hub:
+        one_by_one = await rows_after(hub, messages, None)
+
+        assert await rows_after(hub, messages, None, at_once=len(messages)) == one_by_one
