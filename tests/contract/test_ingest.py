@@ -18,7 +18,7 @@ import pytest
 from services.ingest.explain import explain
 from services.ingest.gaps import gaps
 from services.ingest.keys import add_key, revoke_keys
-from services.ingest.ledger import Ledger
+from services.ingest.ledger import Ledger, lock_ledger
 from services.ingest.routes import create_app
 from services.ingest.settings import IngestSettings
 from services.ingest.sites import AdminError, Site, add_customer, add_site
@@ -42,6 +42,11 @@ from tests.unit.ingest.batches import (
     target,
 )
 
+_LONGER = "update site_head set length = length + 1 where site_id = %s"
+_WAITING = (
+    "select count(*) from pg_stat_activity"
+    " where wait_event_type = 'Lock' and datname = current_database()"
+)
 _TYPED = ("read", "meter", "read_failed", "round", "round_name", "evidence")
 
 
@@ -238,19 +243,20 @@ async def test_the_bad_ones_of_500_are_rejected_and_the_others_stored(hub: Hub) 
     assert await hub.number("select count(*) from rejected") == len(bad)
 
 
+@pytest.mark.parametrize("count", [3, 8, 100])
 async def test_what_the_database_refuses_is_rejected_alone_and_the_ledger_closes(
-    hub: Hub,
+    hub: Hub, count: int
 ) -> None:
     """A validation that lets through what a column does not hold must not block the rest."""
     async with hub.store.transaction() as connection:
         await connection.execute(
             "alter table read add constraint no_unlucky check (serial <> 'VB00003')"
         )
-    reads = [meter_read(n) for n in range(1, 9)]
+    reads = [meter_read(n) for n in range(1, count + 1)]
 
     statuses = await hub.send(*reads)
 
-    assert statuses == ["accepted"] * 2 + ["rejected"] + ["accepted"] * 5
+    assert statuses == ["accepted"] * 2 + ["rejected"] + ["accepted"] * (count - 3)
     [rejected] = await hub.rows("select reason, body from rejected")
     assert "no_unlucky" in rejected["reason"]
     assert rejected["body"] == reads[2].to_json()
@@ -454,6 +460,30 @@ async def _check_ledger(hub: Hub, messages: Sequence[Message]) -> None:
         assert row["ledger_no"] == ledger.length
     assert [row["body"] for row in rows] == [message.to_json() for message in messages]
     assert (head["length"], bytes(head["head"])) == (ledger.length, ledger.head)
+
+
+@pytest.mark.parametrize("site", ["hq", "branch"])
+async def test_a_ledger_that_was_waited_for_is_the_newest(hub: Hub, site: str) -> None:
+    """Whoever had the customer's lock may have written between, also for its other sites."""
+    sites = {"hq": hub.site, "branch": (await hub.beside("branch")).site}
+
+    async def wait(lengths: list[int]) -> None:
+        async with hub.store.transaction() as connection:
+            ledger, _ = await lock_ledger(connection, hub.site)
+            lengths.append(ledger.length)
+            await connection.execute(_LONGER, (hub.site.id,))
+
+    lengths: list[int] = []
+    async with hub.store.transaction() as connection:
+        await lock_ledger(connection, sites[site])
+        waiting = [asyncio.create_task(wait(lengths)) for _ in range(2)]
+        while await hub.number(_WAITING) < len(waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        for _ in range(3):
+            await connection.execute(_LONGER, (hub.site.id,))
+    await asyncio.gather(*waiting)
+
+    assert lengths == [3, 4]
 
 
 async def test_rebuilt_rows_are_the_rows_that_were_there(hub: Hub) -> None:
