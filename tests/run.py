@@ -44,6 +44,7 @@ TWO_AT_A_TIME = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 READING = (
     *("tests/unit/snmp", "tests/unit/poller", "tests/contract/test_snmp_client.py"),
     *("tests/contract/test_another_device.py", "tests/contract/test_hostile_devices.py"),
+    "tests/contract/test_kinds_of_devices.py",
 )
 COMPILERS = {
     "/usr/bin/gcc": "gcc",
