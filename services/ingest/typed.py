@@ -66,11 +66,11 @@ async def rebuild(store: Store, site: Site) -> int:
                 placed = {it.id for it, row in messages if row["placed"]}
                 rows = typed_rows(site.id, anew)
                 unplaced = [each for each in rows.reads if each.id not in placed]
-                places = await place_reads(connection, site, unplaced)
-                evidence = [places.evidence(site)] if places else []
-                await insert_rows(connection, [*rows.tables(), *evidence])
+                await insert_rows(connection, rows.tables())
                 await store_rounds(connection, rows)
+                places = await place_reads(connection, site, unplaced)
                 if places:
+                    await insert_rows(connection, [places.evidence(site)])
                     await note_places(connection, site, places)
                 await note_courses(connection, site.id, anew)
         await put_again(connection, site)
