@@ -42,9 +42,10 @@ class Pattern:
         self._fits = re.compile(text).fullmatch
 
     def fits(self, texts: Iterable[str]) -> bool:
-        new = set(texts) - self.seen
-        if not new:
+        listed = list(texts)
+        if self.seen.issuperset(listed):
             return True
+        new = set(listed) - self.seen
         if not all(map(self._fits, new)):
             return False
         if len(self.seen) + len(new) > MAX_REMEMBERED:

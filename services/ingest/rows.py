@@ -127,7 +127,8 @@ def _read(site_id: int, stored: Stored, read: Read) -> Row:
         *(stored.at, read.agent, read.target.key, read.profile),
         *(device.make, device.model, device.serial, device.mac, device.hostname),
         *(device.address, device.asset_tag, device.location, device.firmware),
-        *(read.basis, read.large_counts, read.no_meters_because, sources_id(read.sources)),
+        *(read.basis, read.large_counts, read.no_meters_because),
+        read.sources_id if isinstance(read, QuickRead) else sources_id(read.sources),
         *meter_columns(read),
     )
 

@@ -32,6 +32,7 @@ from shared.messages import (
     SpooledTarget,
     WithheldTarget,
 )
+from shared.store.reports import sources_id
 from tests.unit.ingest.batches import LIFE_COUNT, NOON, meter_read
 
 ROUND = UUID("6f1f9d1e-5f5e-4b3e-9d83-0b7b5f0a1c11")
@@ -58,10 +59,11 @@ def taken(body: bytes) -> bool:
     read = decode(MeterRead.routing_key, body)
     assert isinstance(read, MeterRead)
     for name in (*QuickRead.__struct_fields__, "routing_key"):
-        if name not in {"device", "target"}:
+        if name not in {"device", "target", "sources_id"}:
             mine, pydantics = getattr(quick, name), getattr(read, name)
             assert (type(mine), mine) == (type(pydantics), pydantics)
     assert quick.taken_at.tzinfo is UTC
+    assert quick.sources_id == sources_id(read.sources)
     assert quick.target.key == read.target.key
     assert isinstance(quick.target, SpooledTarget) == isinstance(read.target, SpooledTarget)
     assert {name: getattr(quick.device, name) for name in DeviceIdentity.model_fields} == dict(
