@@ -82,6 +82,10 @@ class _Usual(msgspec.Struct):
     age_s: Age | None = None
 
 
+class _AllUsual(_Envelope):
+    messages: list[_Usual]  # type: ignore[assignment]
+
+
 class _Numbered(msgspec.Struct):
     n: Number
     type: msgspec.Raw = _NOTHING
@@ -92,6 +96,7 @@ class _Numbered(msgspec.Struct):
 
 _JSON_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER, _MOST_DIGITS = 40, 20
+_ALL_USUAL = msgspec.json.Decoder(_AllUsual)
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _USUAL = msgspec.json.Decoder(_Usual)
 _NUMBERED = msgspec.json.Decoder(_Numbered)
@@ -103,19 +108,44 @@ def parse_batch(body: bytes, max_messages: int, arrived_at: datetime) -> Batch:
 
     Raises: BatchError, where what is wrong could not be told by a message's number; TooLargeError.
     """
+    usual = usual_batch(body, max_messages, arrived_at)
+    if usual:
+        return usual
     try:
         envelope = _ENVELOPE.decode(body)
     except UNREADABLE as error:
         envelope = _cut_envelope(body, error)
-    if len(envelope.messages) > max_messages:
-        raise TooLargeError(f"{len(envelope.messages)} messages; at most {max_messages} a batch")
+    _refuse_many(len(envelope.messages), max_messages)
+    lines = [_line(*numbered) for numbered in enumerate(envelope.messages)]
+    return _batch(envelope, lines, arrived_at)
+
+
+def usual_batch(body: bytes, max_messages: int, arrived_at: datetime) -> Batch | None:
+    """As `parse_batch`, in a moment; None where some message's members are not as they should be.
+
+    Raises: TooLargeError.
+    """
+    try:
+        envelope = _ALL_USUAL.decode(body)
+    except UNREADABLE:
+        return None
+    _refuse_many(len(envelope.messages), max_messages)
+    return _batch(envelope, list(map(_usual_line, envelope.messages)), arrived_at)
+
+
+def _refuse_many(messages: int, max_messages: int) -> None:
+    if messages > max_messages:
+        raise TooLargeError(f"{messages} messages; at most {max_messages} a batch")
+
+
+def _batch(envelope: _Envelope, lines: list[Line], arrived_at: datetime) -> Batch:
     return Batch(
         spool=envelope.spool,
         first_unsent=envelope.first_unsent,
         last=envelope.last,
         sent_at=envelope.sent_at,
         arrived_at=arrived_at,
-        lines=[_line(*numbered) for numbered in enumerate(envelope.messages)],
+        lines=lines,
         began=_told("began", envelope.began, read_began),
         status=_told("status", envelope.status, read_status),
     )
@@ -159,10 +189,13 @@ def _whole(raw: bytes) -> bytes:
     return b"%d" % int(number) if number == number.to_integral_value() else raw
 
 
+def _usual_line(usual: _Usual) -> Line:
+    return Line(usual.n, usual.type, bytes(usual.body), usual.stored_at, usual.age_s)
+
+
 def _line(position: int, element: msgspec.Raw) -> Line:
     try:
-        usual = _USUAL.decode(element)
-        return Line(usual.n, usual.type, bytes(usual.body), usual.stored_at, usual.age_s)
+        return _usual_line(_USUAL.decode(element))
     except UNREADABLE:
         return _unusual_line(position, element)
 
