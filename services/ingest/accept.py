@@ -18,10 +18,9 @@ from services.ingest.keys import Caller
 from services.ingest.ledger import Ledger, lock_ledger
 from services.ingest.sites import Site
 from services.ingest.spools import note_spool
-from shared.beside import beside
 from shared.store.postgres import Connection, RefusedError, Store
+from shared.turns import in_turns
 
-_AT_ONCE = 50  # messages that are looked at before another site's
 Status = Literal["accepted", "duplicate", "rejected"]
 
 
@@ -72,11 +71,9 @@ async def accept(store: Store, caller: Caller, batch: Batch) -> Taken:
 async def _checked(lines: Sequence[Line], site_name: str) -> list[Checked]:
     checked: list[Checked] = []
     seen: set[int] = set()
-    if sum(len(line.body) for line in lines) <= SMALL:
-        return check_lines(lines, site_name, seen)
-    for first in range(0, len(lines), _AT_ONCE):
-        some = lines[first : first + _AT_ONCE]
-        checked += await beside(check_lines, some, site_name, seen)
+    octets = sum(len(line.body) for line in lines)
+    at_once = max(1, len(lines) * SMALL // max(octets, SMALL))
+    await in_turns(lambda some: checked.extend(check_lines(some, site_name, seen)), lines, at_once)
     return checked
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from functools import partial
 
 from services.ingest.check import Checked, printable
 from services.ingest.clock import Clocks
@@ -12,12 +13,12 @@ from services.ingest.courses import note_courses
 from services.ingest.devices import note_places, place_reads
 from services.ingest.envelope import Batch
 from services.ingest.ledger import Ledger
-from services.ingest.rows import Row, Stored, TypedRows, instant_of, order_of, stored, typed_rows
+from services.ingest.rows import Row, Stored, TypedRows, instant_of, order_of, stored
 from services.ingest.sites import Site
 from services.ingest.typed import store_rounds
-from shared.beside import beside
 from shared.store.insert import Rows, insert_rows
 from shared.store.postgres import Connection, RefusedError, refusals, savepoint
+from shared.turns import in_turns
 
 _MESSAGE_COLUMNS = (
     "site_id bigint, ledger_no bigint, id uuid, spool uuid, n bigint, type text, order_id uuid,"
@@ -28,7 +29,7 @@ _OUTCOME_COLUMNS = (
     "site_id bigint, id uuid, type text, order_id uuid, digest bytea, ledger_no bigint,"
     " received_at timestamptz"
 )
-_FEW = 32  # messages that are looked at before a thread could begin
+_AT_ONCE = 50
 _PUT_HEAD = "update site_head set length = %s, head = %s where site_id = %s"
 
 
@@ -94,8 +95,8 @@ async def _append_all(
 ) -> Ledger:
     if not fresh:
         return ledger
-    told = (site, batch, clocks, ledger, fresh, received_at)
-    made = await beside(_made, *told) if len(fresh) > _FEW else _made(*told)
+    made = _Made(ledger)
+    await in_turns(partial(made.add, site, batch, clocks, received_at), fresh, _AT_ONCE)
     places = await place_reads(connection, site, made.typed.reads)
     await insert_rows(
         connection,
@@ -114,40 +115,40 @@ async def _append_all(
     return made.ledger
 
 
-class _Made(NamedTuple):
+@dataclass
+class _Made:
     """The rows of messages, and the ledger after them."""
 
     ledger: Ledger
-    messages: list[Row]
-    outcomes: list[Row]
-    stored: list[Stored]
-    typed: TypedRows
+    messages: list[Row] = field(default_factory=list)
+    outcomes: list[Row] = field(default_factory=list)
+    stored: list[Stored] = field(default_factory=list)
+    typed: TypedRows = field(default_factory=TypedRows)
 
-
-def _made(
-    site: Site,
-    batch: Batch,
-    clocks: Clocks,
-    ledger: Ledger,
-    fresh: Sequence[Checked],
-    received_at: datetime,
-) -> _Made:
-    messages: list[Row] = []
-    outcomes: list[Row] = []
-    kept = []
-    for one in fresh:
-        message, line = one.message, one.line
-        assert message is not None
-        ledger = ledger.after(one.digest)
-        order, instant = order_of(message), instant_of(message)
-        offset_s = clocks.offset_s(instant, line.n, line.stored_at, line.age_s)
-        messages.append(
-            (
-                *(site.id, ledger.length, one.id, batch.spool, line.n, line.type, order),
-                *(message.round, instant, received_at, line.body, one.digest),
-                offset_s,
+    def add(
+        self,
+        site: Site,
+        batch: Batch,
+        clocks: Clocks,
+        received_at: datetime,
+        fresh: Sequence[Checked],
+    ) -> None:
+        for one in fresh:
+            message, line = one.message, one.line
+            assert message is not None
+            ledger = self.ledger = self.ledger.after(one.digest)
+            order, instant = order_of(message), instant_of(message)
+            offset_s = clocks.offset_s(instant, line.n, line.stored_at, line.age_s)
+            self.messages.append(
+                (
+                    *(site.id, ledger.length, one.id, batch.spool, line.n, line.type, order),
+                    *(message.round, instant, received_at, line.body, one.digest),
+                    offset_s,
+                )
             )
-        )
-        outcomes.append((site.id, one.id, line.type, order, one.digest, ledger.length, received_at))
-        kept.append(stored(one.id, message, received_at, offset_s))
-    return _Made(ledger, messages, outcomes, kept, typed_rows(site.id, kept))
+            self.outcomes.append(
+                (site.id, one.id, line.type, order, one.digest, ledger.length, received_at)
+            )
+            kept = stored(one.id, message, received_at, offset_s)
+            self.stored.append(kept)
+            self.typed.add(site.id, kept)

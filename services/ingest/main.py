@@ -22,7 +22,7 @@ from shared.store.postgres import StoreError, open_store
 _START_S = 10.0
 _DRAIN_S = 20
 _CERTIFICATE_EVERY_S = 30.0
-_SWITCH_S = 0.0005  # so long a large batch that is looked at keeps small ones from the processor
+_SWITCH_S = 0.0005  # so long a thread keeps the loop from the interpreter
 _CONNECTIONS = 250  # one over TLS takes 350 kB
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -23,13 +24,12 @@ from services.ingest.answers import (
     Fault,
     add_faults,
 )
-from services.ingest.envelope import parse_batch
-from services.ingest.intake import SMALL, Intake
+from services.ingest.envelope import parse_batch, usual_batch
+from services.ingest.intake import Intake
 from services.ingest.keys import Caller, Callers, KeyRefusedError, caller_of, digest_of, key_in
 from services.ingest.limits import Guesses, Rates
 from services.ingest.measures import Measures
 from services.ingest.settings import IngestSettings
-from shared.beside import beside
 from shared.clock import utc_now
 from shared.log import log
 from shared.scope import Scope
@@ -115,10 +115,10 @@ def create_app(
             rates.received(caller.key_id, size)
             measures.received.inc(size)
             with measures.seconds.time():
-                if len(body) <= SMALL:
-                    batch = parse_batch(body, settings.max_messages, arrived_at)
-                else:
-                    batch = await beside(parse_batch, body, settings.max_messages, arrived_at)
+                told = body, settings.max_messages, arrived_at
+                batch = usual_batch(*told)
+                if batch is None:
+                    batch = await to_thread(parse_batch, *told)
                 rates.carried(caller.key_id, len(batch.lines))
                 try:
                     taken = await accept(store, caller, batch)

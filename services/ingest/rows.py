@@ -65,6 +65,16 @@ class TypedRows:
     rounds: dict[UUID, Row] = field(default_factory=dict)  # its parts say the same of it
     reads: list[Stored] = field(default_factory=list)
 
+    def add(self, site_id: int, each: Stored) -> None:
+        match each.message:
+            case MeterRead() | QuickRead():
+                self.reads.append(each)
+                self.by_table["read"].append(_read(site_id, each, each.message))
+            case ReadFailed():
+                self.by_table["read_failed"].append(_failure(site_id, each, each.message))
+            case RoundFinished():
+                _add_round(self, site_id, each.message, each)
+
     def tables(self) -> list[Rows]:
         return [Rows(name, columns, self.by_table[name]) for name, columns in COLUMNS.items()]
 
@@ -72,14 +82,7 @@ class TypedRows:
 def typed_rows(site_id: int, messages: Iterable[Stored]) -> TypedRows:
     rows = TypedRows()
     for each in messages:
-        match each.message:
-            case MeterRead() | QuickRead():
-                rows.reads.append(each)
-                rows.by_table["read"].append(_read(site_id, each, each.message))
-            case ReadFailed():
-                rows.by_table["read_failed"].append(_failure(site_id, each, each.message))
-            case RoundFinished():
-                _add_round(rows, site_id, each.message, each)
+        rows.add(site_id, each)
     return rows
 
 

@@ -14,8 +14,8 @@ from operator import is_
 from typing import Any
 from uuid import UUID
 
-_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
-_END = b"\xff\xff"
+COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
+COPY_END = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _TEXT_OID, _BIGINT_OID = 25, 20
@@ -36,14 +36,12 @@ def copy_columns(columns: str) -> tuple[str, ...]:
 
 
 def copy_bytes(columns: str, rows: Sequence[Sequence[Any]]) -> bytes:
-    """All of a COPY's input.
+    """Rows of a COPY's input, which stand between COPY_HEAD and COPY_END.
 
     Args:
         columns: "name type, name type", of the types below.
     Raises: UnfitError.
     """
-    if not rows:
-        return _HEAD + _END
     encoders = _encoders(columns)
     try:
         cells = [
@@ -53,7 +51,7 @@ def copy_bytes(columns: str, rows: Sequence[Sequence[Any]]) -> bytes:
     except (struct.error, UnicodeEncodeError) as error:
         raise UnfitError(str(error)) from None
     fields = [_fields(len(encoders))] * len(rows)
-    return b"".join((_HEAD, *chain.from_iterable(zip(fields, *cells, strict=True)), _END))
+    return b"".join(chain.from_iterable(zip(fields, *cells, strict=True)))
 
 
 def _column(encode: Callable[[Any], bytes], values: Sequence[Any]) -> list[bytes]:

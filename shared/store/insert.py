@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import LiteralString, NamedTuple
 
-from shared.beside import beside
-from shared.store.copying import UnfitError, copy_bytes, copy_columns
+from shared.store.copying import COPY_END, COPY_HEAD, UnfitError, copy_bytes, copy_columns
 from shared.store.postgres import Connection, RefusedError
+from shared.turns import in_turns
 
 _FEW = 12  # rows, up to which one statement costs less than a COPY each
-_MANY = 50
+_AT_ONCE = 100
 
 
 class Rows(NamedTuple):
@@ -71,13 +71,15 @@ async def copy_rows(
     Raises: RefusedError, for a value that its column's type cannot hold; what PostgreSQL refuses
     stays its own error (see `refusals`).
     """
+    if not rows:
+        return
+    pieces: list[bytes] = []
     try:
-        many = len(rows) > _MANY  # the loop has others to serve
-        octets = await beside(copy_bytes, columns, rows) if many else copy_bytes(columns, rows)
+        await in_turns(lambda some: pieces.append(copy_bytes(columns, some)), rows, _AT_ONCE)
     except UnfitError as error:
         raise RefusedError(f"{table}: {error}") from error
     names = ", ".join(copy_columns(columns))
     async with connection.cursor() as cursor:
         statement = f"copy {table} ({names}) from stdin (format binary)".encode()
         async with cursor.copy(statement) as copy:
-            await copy.write(octets)
+            await copy.write(b"".join((COPY_HEAD, *pieces, COPY_END)))
