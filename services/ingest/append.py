@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from msgspec.structs import replace
+
 from services.ingest.check import Checked, printable
 from services.ingest.clock import Clocks
 from services.ingest.courses import note_courses
@@ -75,7 +77,7 @@ async def _append_by_halves(
             return await _append_all(*told, ledger, fresh, received_at), []
     except RefusedError as error:
         if len(fresh) == 1:
-            return ledger, [fresh[0]._replace(message=None, reason=printable(str(error)))]
+            return ledger, [replace(fresh[0], message=None, reason=printable(str(error)))]
     middle = len(fresh) // 2
     refused: list[Checked] = []
     for half in (fresh[:middle], fresh[middle:]):

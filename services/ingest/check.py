@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import NamedTuple
 from uuid import UUID
+
+from msgspec import Struct
 
 from services.ingest.envelope import Line
 from services.ingest.quick import decode_quickly
@@ -21,7 +22,7 @@ _PIECE = 2_047  # octets, of which hashlib does not give the interpreter away fo
 _NO_ID = UUID(int=0)
 
 
-class Checked(NamedTuple):
+class Checked(Struct, frozen=True, gc=False):
     """A line that was looked at alone; `message` None: `reason` says why it is rejected."""
 
     line: Line

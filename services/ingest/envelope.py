@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -40,7 +40,7 @@ class TooLargeError(BatchError):
     """More bytes or messages than the limits allow."""
 
 
-class Line(NamedTuple):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One message of a batch. `body` is its bytes as received; `type` None where it is no text."""
 
     n: int

@@ -6,8 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from services.ingest.boards import Holder, Macs, spelled_alike
 from services.ingest.quick import QuickTarget
@@ -17,7 +20,7 @@ from shared.messages import DeviceIdentity, ReportedTarget, SpooledTarget
 _LONGEST_QUEUE = 255
 
 
-class Sighting(NamedTuple):
+class Sighting(Struct, frozen=True, gc=False):
     """A read, as far as it tells whose it is. `key` None: `held_because` says why."""
 
     read_id: UUID
@@ -34,7 +37,7 @@ class Sighting(NamedTuple):
         return self.target.startswith("spooled:")
 
 
-class KnownDevice(NamedTuple):
+class KnownDevice(Struct, frozen=True, gc=False):
     site_id: int | None  # where it is assigned now
     held_because: str | None = None
     held_as: str | None = None
@@ -120,7 +123,7 @@ def owned(sighting: Sighting, owner: Holder | None) -> Sighting:
     if sighting.model and owner.model and sighting.model != owner.model:
         return sighting
     reason = f"it reports no serial number, and its MAC address is that of {_shown(owner.key)}"
-    return sighting._replace(key=None, held_because=reason)
+    return replace(sighting, key=None, held_because=reason)
 
 
 def place(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from services.ingest.sites import Site
 from shared.store.postgres import Connection
@@ -24,7 +25,7 @@ _LOCK = """
 """
 
 
-class Ledger(NamedTuple):
+class Ledger(Struct, frozen=True, gc=False):
     """A site's chain of digests: its head is SHA-256(head before || digest)."""
 
     length: int

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
 from uuid import UUID
+
+from msgspec import Struct
 
 from services.ingest.clock import billed_at
 from services.ingest.quick import QuickRead
@@ -29,7 +30,7 @@ Read = MeterRead | QuickRead
 StoredMessage = Read | ReadFailed | RoundFinished | SegmentsListed
 
 
-class Stored(NamedTuple):
+class Stored(Struct, frozen=True, gc=False):
     """A message and what the hub noted as it came."""
 
     id: UUID

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
+
+from msgspec import Struct
 
 from services.ingest.identity import Sighting
 from services.ingest.sites import Site
@@ -30,7 +31,7 @@ _READS = """
 _Kind = tuple[int, str]
 
 
-class KnownStay(NamedTuple):
+class KnownStay(Struct, frozen=True, gc=False):
     """One that lasts, or ended with a round that is asked about."""
 
     device_id: int

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
+from msgspec import Struct
 
-class Seen(NamedTuple):
+
+class Seen(Struct, frozen=True, gc=False):
     """One value of a device's, as a read showed it."""
 
     value: str
