@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.ingest.around import around, placed_before
+from services.ingest.around import Around, around, placed_before
 from services.ingest.boards import Holder, Macs
 from services.ingest.holding import hold_hidden, quarantine
 from services.ingest.identity import (
@@ -21,7 +21,7 @@ from services.ingest.identity import (
 )
 from services.ingest.rows import Read, Stored
 from services.ingest.sites import Site
-from services.ingest.stay_rows import KnownStay, note_stays
+from services.ingest.stay_rows import make_stays
 from services.ingest.waiting import let_go
 from shared.identity import usable_mac
 from shared.store.insert import Rows
@@ -55,7 +55,7 @@ class Places:
     ids: Mapping[str, int]  # of devices, by key
     placing: Placing
     macs: Macs
-    stays: Sequence[KnownStay]
+    same: Collection[str]  # keys of those that are where they were
 
     def evidence(self, site: Site) -> Rows:
         keys, held = self.placing.device_keys, self.placing.held
@@ -75,12 +75,9 @@ async def place_reads(connection: Connection, site: Site, reads: Sequence[Stored
     if not reads:
         return None
     sightings = [_sighting(site, read) for read in reads]
-    keys = {it.key for it in sightings if it.key}
-    keys |= {key_of_mac(site.name, it.mac) for it in sightings if it.mac}
-    rounds = {it.round_id for it in sightings}
-    found = await around(connection, site, keys, rounds)
+    found = await around(connection, site, sightings)
     if await let_go(connection, site, sightings, found.waiting):
-        found = await around(connection, site, keys, rounds)
+        found = await around(connection, site, sightings)
     asked = _asked_macs(site, sightings, found.known)
     holders = await _holders(connection, site, asked)
     macs = _with_own(site, sightings, Macs(holders, asked))
@@ -88,19 +85,19 @@ async def place_reads(connection: Connection, site: Site, reads: Sequence[Stored
         owned(it, macs.owner(it.mac, it.billed_at)) if without_serial(it) else it
         for it in sightings
     ]
-    beside = {each.key for _, each in holders if each.site_id == site.id} - keys
+    beside = {each.key for _, each in holders if each.site_id == site.id} - found.asked
     if beside:
+        rounds = {it.round_id for it in sightings}
         found.placed += await placed_before(connection, site, beside, rounds)
     placing = place(site.id, sightings, found.known, found.placed, Macs(holders, asked))
-    new = await _note_first_reads(connection, site, sightings, found.since)
-    return Places(sightings, found.ids | new, placing, macs, found.stays)
+    new = await _note_first_reads(connection, site, sightings, found)
+    return Places(sightings, found.ids | new, placing, macs, found.same)
 
 
 async def note_places(connection: Connection, site: Site, places: Places) -> None:
     """Note what follows from whose reads are, once they are stored with their evidence."""
-    placed = [(places.placing.device_keys.get(it.read_id), it) for it in places.sightings]
-    seen = [(places.ids[key], it) for key, it in placed if key]
-    await note_stays(connection, site, seen, places.stays)
+    moved = set(places.placing.device_keys.values()).difference(places.same)
+    await make_stays(connection, site.id, {places.ids[key] for key in moved})
     await quarantine(connection, site, places.placing, places.ids)
     await hold_hidden(connection, site, places.sightings, places.macs, places.ids)
 
@@ -158,15 +155,15 @@ async def _note_first_reads(
     connection: Connection,
     site: Site,
     sightings: Iterable[Sighting],
-    since: Mapping[str, datetime],
+    found: Around,
 ) -> dict[str, int]:
     """Make the devices that are new, and give their ids by key; of the others note where they
     turn out to be known for longer: late messages are ordinary."""
     first: dict[str, datetime] = {}
     for it in sightings:
-        if it.key:
+        if it.key and (it.key in found.since or it.key not in found.ids):
             first[it.key] = min(first.get(it.key, it.billed_at), it.billed_at)
-    longer = {key: at for key, at in first.items() if key in since and at < since[key]}
+    longer = {key: at for key, at in first.items() if key in found.since and at < found.since[key]}
     if longer:
         await connection.execute(
             "update device d set first_read_at = came.at"
@@ -174,7 +171,7 @@ async def _note_first_reads(
             " where d.customer_id = %s and d.key = came.key and came.at < d.first_read_at",
             (list(longer), list(longer.values()), site.customer_id),
         )
-    new = {key: at for key, at in first.items() if key not in since}
+    new = {key: at for key, at in first.items() if key not in found.ids}
     if not new:
         return {}
     cursor = await connection.execute(

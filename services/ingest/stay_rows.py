@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from msgspec import Struct
-
-from services.ingest.identity import Sighting
 from services.ingest.sites import Site
 from services.ingest.stays import Seen, stays_of
 from shared.identity import usable_mac
@@ -29,53 +26,6 @@ _READS = """
 
 # (device, kind)
 _Kind = tuple[int, str]
-
-
-class KnownStay(Struct, frozen=True, gc=False):
-    """One that lasts, or ended with a round that is asked about."""
-
-    device_id: int
-    kind: str
-    value: str
-    model: str | None
-    first_at: datetime
-    lasts: bool
-    last_round: UUID | None
-
-
-async def note_stays(
-    connection: Connection,
-    site: Site,
-    placed: Iterable[tuple[int, Sighting]],
-    known: Iterable[KnownStay],
-) -> None:
-    """Note what was seen of devices whose reads were placed just now.
-
-    Args:
-        known: their stays so far, as far as they last or ended with a round of these reads.
-    """
-    near: dict[_Kind, list[KnownStay]] = {}
-    for stay in known:
-        near.setdefault((stay.device_id, stay.kind), []).append(stay)
-    changed = {
-        device
-        for device, it in placed
-        for kind, each in _seen(it.target, it.mac, it.billed_at, it.round_id, it.model)
-        if not _as_before(each, near.get((device, kind), ()))
-    }
-    await make_stays(connection, site.id, changed)
-
-
-def _as_before(each: Seen, near: Iterable[KnownStay]) -> bool:
-    """Whether a device is where it was, or has the MAC address that it had: as most are."""
-    found = False
-    for stay in near:
-        other = stay.value != each.value
-        if (other and stay.lasts) or stay.last_round == each.round_id:
-            return False
-        told = each.model is None or (stay.model is not None and stay.model <= each.model)
-        found = found or (not other and stay.lasts and stay.first_at <= each.at and told)
-    return found
 
 
 async def make_all_stays(connection: Connection, site: Site) -> None:
@@ -117,12 +67,17 @@ async def make_stays(connection: Connection, site_id: int, devices: Collection[i
     await copy_rows(connection, "device_stay", _COLUMNS, rows)
 
 
+def standing_place(target: str) -> str | None:
+    """Where a device stands; a spooler's queue is no such place."""
+    return None if target.startswith("spooled:") or len(target) > _LONGEST else target
+
+
 def _seen(
     target: str, mac: str | None, at: datetime, round_id: UUID, model: str | None
 ) -> list[tuple[str, Seen]]:
-    """(kind, what was seen); a spooler's queue is no place where a device stands."""
-    kind = target.partition(":")[0]
-    values = [(kind, target)] if kind != "spooled" and len(target) <= _LONGEST else []
+    """(kind, what was seen)"""
+    place = standing_place(target)
+    values = [(place.partition(":")[0], place)] if place else []
     if mac:
         values.append(("mac", mac))
     return [(kind, Seen(value, at, round_id, model)) for kind, value in values]
