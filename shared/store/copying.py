@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, repeat
 from operator import is_
 from typing import Any
 from uuid import UUID
@@ -19,10 +19,11 @@ COPY_END = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _TEXT_OID, _BIGINT_OID = 25, 20
+_Encoder = Callable[[Sequence[Any]], list[bytes]]  # of a column's values, of which any may be None
 
 _length = struct.Struct("!i").pack
 _fields = struct.Struct("!h").pack
-_array = struct.Struct("!iiiIii").pack  # octets, dimensions, has nulls, of type, how many, first
+_ARRAY = "!iiiIii"  # octets, dimensions, has nulls, of type, how many, first
 _bigint = partial(struct.Struct("!iq").pack, 8)
 
 
@@ -54,24 +55,33 @@ def copy_bytes(columns: str, rows: Sequence[Sequence[Any]]) -> bytes:
     return b"".join(chain.from_iterable(zip(fields, *cells, strict=True)))
 
 
-def _column(encode: Callable[[Any], bytes], values: Sequence[Any]) -> list[bytes]:
+def _column(encode: _Encoder, values: Sequence[Any]) -> list[bytes]:
     first = values[0]
     if all(map(partial(is_, first), values)):  # one site, one round, one instant of arrival
-        return [_NULL if first is None else encode(first)] * len(values)
-    return [_NULL if value is None else encode(value) for value in values]
+        return encode([first]) * len(values)
+    return encode(values)
+
+
+def _each(encode: Callable[[Any], bytes]) -> _Encoder:
+    return lambda values: [_NULL if value is None else encode(value) for value in values]
 
 
 def _octets(value: bytes) -> bytes:
     return _length(len(value)) + value
 
 
-def _text(value: str) -> bytes:
-    octets = value.encode()
-    return _length(len(octets)) + octets
+def _texts(values: Sequence[str | None]) -> list[bytes]:
+    return [
+        _NULL if value is None else _length(len(octets := value.encode())) + octets
+        for value in values
+    ]
 
 
-def _uuid(value: UUID) -> bytes:
-    return b"\0\0\0\x10" + value.int.to_bytes(16, "big")
+def _uuids(values: Sequence[UUID | None]) -> list[bytes]:
+    return [
+        _NULL if value is None else b"\0\0\0\x10" + value.int.to_bytes(16, "big")
+        for value in values
+    ]
 
 
 def _instant(value: datetime) -> bytes:
@@ -80,33 +90,36 @@ def _instant(value: datetime) -> bytes:
 
 
 @lru_cache(maxsize=256)  # names and units of meters are the same for all devices of a model
-def _texts(values: tuple[str, ...]) -> bytes:
-    return _of_elements(_TEXT_OID, [_text(value) for value in values])
+def _text_array(values: tuple[str, ...]) -> bytes:
+    octets = b"".join(_texts(values))
+    return struct.pack(_ARRAY, 20 + len(octets), 1, 0, _TEXT_OID, len(values), 1) + octets
 
 
-def _bigints(values: Sequence[int]) -> bytes:
-    return _of_elements(_BIGINT_OID, [_bigint(value) for value in values])
+def _bigint_array(values: Sequence[int]) -> bytes:
+    count = len(values)
+    elements = chain.from_iterable(zip(repeat(8), values))
+    return _bigints(count)(20 + 12 * count, 1, 0, _BIGINT_OID, count, 1, *elements)
 
 
-def _of_elements(oid: int, elements: list[bytes]) -> bytes:
-    octets = b"".join(elements)
-    return _array(20 + len(octets), 1, 0, oid, len(elements), 1) + octets
+@lru_cache(maxsize=256)
+def _bigints(count: int) -> Callable[..., bytes]:
+    return struct.Struct(_ARRAY + count * "iq").pack
 
 
-_ENCODERS: dict[str, Callable[[Any], bytes]] = {
-    "bigint": _bigint,
-    "integer": partial(struct.Struct("!ii").pack, 4),
-    "smallint": partial(struct.Struct("!ih").pack, 2),
-    "float": partial(struct.Struct("!id").pack, 8),
-    "text": _text,
-    "bytea": _octets,
-    "uuid": _uuid,
-    "timestamptz": _instant,
-    "text[]": _texts,
-    "bigint[]": _bigints,
+_ENCODERS: dict[str, _Encoder] = {
+    "bigint": _each(_bigint),
+    "integer": _each(partial(struct.Struct("!ii").pack, 4)),
+    "smallint": _each(partial(struct.Struct("!ih").pack, 2)),
+    "float": _each(partial(struct.Struct("!id").pack, 8)),
+    "text": _texts,
+    "bytea": _each(_octets),
+    "uuid": _uuids,
+    "timestamptz": _each(_instant),
+    "text[]": _each(_text_array),
+    "bigint[]": _each(_bigint_array),
 }
 
 
 @lru_cache
-def _encoders(columns: str) -> list[Callable[[Any], bytes]]:
+def _encoders(columns: str) -> list[_Encoder]:
     return [_ENCODERS[column.split()[1]] for column in columns.split(",")]

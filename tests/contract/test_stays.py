@@ -15,7 +15,7 @@ from shared.messages import DeviceIdentity, MeterRead, SpooledQueue, SpooledTarg
 from shared.store.postgres import Store
 from tests.contract.test_device_events import OLD, on, round_of
 from tests.contract.test_ingest import Hub, a_hub
-from tests.unit.ingest.batches import NOON
+from tests.unit.ingest.batches import NOON, target
 
 ANN = Author("ann@dealer.example", "she moved it herself")
 NO_MAC = OLD.model_copy(update={"mac": None})
@@ -32,7 +32,7 @@ HISTORIES = {
             **{
                 **dict(on(1, OLD, at=9)),
                 "taken_at": LATER,
-                "order": order_id(round_of(7), on(7, OLD).target),
+                "order": order_id(round_of(7), target(9)),
             }
         ),
     ],
