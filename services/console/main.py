@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
@@ -13,7 +12,7 @@ import uvicorn
 from services.console.app import create_app
 from services.console.settings import ConsoleSettings
 from shared.log import log, set_up_logs
-from shared.serve import health, stop_on_signals
+from shared.serve import health, listen, stop_on_signals
 from shared.settings import settings_or_exit
 from shared.store.beating import beating
 from shared.store.postgres import Store, StoreError, open_store
@@ -60,7 +59,7 @@ async def run(
                 timeout_graceful_shutdown=_DRAIN_S,
             )
         )
-        listening = stack.enter_context(socket.create_server((settings.host, settings.port)))
+        listening = stack.enter_context(listen(settings.host, settings.port))
         port = int(listening.getsockname()[1])
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         stopped = asyncio.create_task(stopping.wait())

@@ -14,7 +14,7 @@ import uvicorn
 from services.ingest.routes import create_app
 from services.ingest.settings import IngestSettings
 from shared.log import log, set_up_logs
-from shared.serve import collect_seldom, stop_on_signals
+from shared.serve import collect_seldom, listen, stop_on_signals
 from shared.settings import settings_or_exit
 from shared.store.beating import beating
 from shared.store.postgres import StoreError, open_store
@@ -72,7 +72,7 @@ async def run(
         collect_seldom()
         sys.setswitchinterval(_SWITCH_S)
         server = _Server(config)
-        with socket.create_server((settings.host, settings.port), backlog=256) as listening:
+        with listen(settings.host, settings.port, backlog=256) as listening:
             port = int(listening.getsockname()[1])
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             stopped = asyncio.create_task(stopping.wait())

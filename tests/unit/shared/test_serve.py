@@ -1,13 +1,16 @@
-"""Stopping: a process that is told to is gone in time, whatever hangs."""
+"""Listening, and stopping in time, whatever hangs."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from shared.serve import listen
 
 HANGING = """
 import asyncio, threading, time
@@ -36,3 +39,13 @@ def test_a_look_up_that_hangs_keeps_no_process_from_stopping() -> None:
 
     assert status == 1
     assert time.monotonic() - began < 10
+
+
+def test_what_a_connection_sends_in_two_pieces_does_not_wait_for_the_first_to_be_acknowledged() -> (
+    None
+):
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
