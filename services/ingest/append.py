@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from services.ingest.check import Checked, printable
 from services.ingest.clock import Clocks
-from services.ingest.courses import note_courses
+from services.ingest.courses import close_rounds, course_note
 from services.ingest.devices import note_places, place_reads
 from services.ingest.envelope import Batch
 from services.ingest.ledger import Ledger
@@ -32,7 +32,7 @@ _OUTCOME_COLUMNS = (
     " received_at timestamptz"
 )
 _AT_ONCE = 50
-_PUT_HEAD = "update site_head set length = %s, head = %s where site_id = %s"
+_PUT_HEAD = "update site_head set length = %s, head = %s where site_id = %s returning length"
 
 
 async def append(
@@ -100,7 +100,7 @@ async def _append_all(
     made = _Made(ledger)
     await in_turns(partial(made.add, site, batch, clocks, received_at), fresh, _AT_ONCE)
     places = await place_reads(connection, site, made.typed.reads)
-    await insert_rows(
+    noted = await insert_rows(
         connection,
         [
             Rows("message", _MESSAGE_COLUMNS, made.messages),
@@ -108,12 +108,15 @@ async def _append_all(
             *made.typed.tables(),
             *([places.evidence(site)] if places else []),
         ],
-        also=(_PUT_HEAD, (made.ledger.length, made.ledger.head, site.id)),
+        also=[
+            (_PUT_HEAD, (made.ledger.length, made.ledger.head, site.id)),
+            course_note(site.id, made.stored),
+        ],
     )
     await store_rounds(connection, made.typed)
     if places:
         await note_places(connection, site, places)
-    await note_courses(connection, site.id, made.stored)
+    await close_rounds(connection, site.id, noted)
     return made.ledger
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any, LiteralString
 from uuid import UUID
 
 from services.ingest.clock import billed_at
@@ -49,12 +50,23 @@ class _Course:
 
 async def note_courses(connection: Connection, site_id: int, stored: Iterable[Stored]) -> None:
     """Note messages that are stored now for the first time, with their typed rows."""
+    cursor = await connection.execute(*course_note(site_id, stored))
+    await close_rounds(connection, site_id, await cursor.fetchall())
+
+
+def course_note(site_id: int, stored: Iterable[Stored]) -> tuple[LiteralString, Sequence[object]]:
+    """The statement that notes them, of which `close_rounds` gets the rows."""
     courses = _courses(stored)
-    if not courses:
-        return
-    columns = zip(*((id_, *vars(course).values()) for id_, course in courses.items()), strict=True)
-    cursor = await connection.execute(_NOTE, (site_id, *(list(column) for column in columns)))
-    there = [row["id"] for row in await cursor.fetchall() if row["is_all_there"]]
+    rows = [(id_, *vars(course).values()) for id_, course in courses.items()]
+    columns = zip(*rows, strict=True) if rows else [()] * (1 + len(fields(_Course)))
+    return _NOTE, (site_id, *(list(column) for column in columns))
+
+
+async def close_rounds(
+    connection: Connection, site_id: int, noted: Iterable[Mapping[str, Any]]
+) -> None:
+    """Close those that are complete now."""
+    there = [row["id"] for row in noted if row["is_all_there"]]
     if there:
         await connection.execute(_CLOSE, (site_id, there))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import LiteralString, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 from shared.store.copying import COPY_END, COPY_HEAD, UnfitError, copy_bytes, copy_columns
 from shared.store.postgres import Connection, RefusedError
@@ -25,32 +25,37 @@ class Rows(NamedTuple):
 async def insert_rows(
     connection: Connection,
     tables: Iterable[Rows],
-    also: tuple[LiteralString, Sequence[object]] | None = None,
-) -> None:
+    also: Sequence[tuple[LiteralString, Sequence[object]]] = (),
+) -> list[dict[str, Any]]:
     """Append rows to tables, of which none refers to another's.
 
     Args:
-        also: what else is written meanwhile, with its parameters.
+        also: what else is written meanwhile: statements that return something, with their
+            parameters.
+    Returns: what the last of those returned.
     Raises: as `copy_rows`.
     """
     filled = [it for it in tables if it.rows]
-    if 0 < sum(len(it.rows) for it in filled) <= _FEW:
-        values = [value for it in filled for row in it.rows for value in row]
-        shapes = tuple((it.table, it.columns, len(it.rows)) for it in filled)
-        statement, more = also or (None, ())
-        await connection.execute(
-            _statement(shapes, statement),
-            [*(list(it) if isinstance(it, tuple) else it for it in values), *more],
-        )
-        return
-    for it in filled:
-        await copy_rows(connection, *it)
-    if also:
-        await connection.execute(*also)
+    if sum(len(it.rows) for it in filled) > _FEW:
+        for it in filled:
+            await copy_rows(connection, *it)
+        filled = []
+    if not filled and not also:
+        return []
+    values = [value for it in filled for row in it.rows for value in row]
+    shapes = tuple((it.table, it.columns, len(it.rows)) for it in filled)
+    cursor = await connection.execute(
+        _statement(shapes, tuple(statement for statement, _ in also)),
+        [
+            *(list(it) if isinstance(it, tuple) else it for it in values),
+            *(value for _, more in also for value in more),
+        ],
+    )
+    return await cursor.fetchall() if also else []
 
 
 @lru_cache(maxsize=256)
-def _statement(shapes: tuple[tuple[str, str, int], ...], also: str | None) -> bytes:
+def _statement(shapes: tuple[tuple[str, str, int], ...], also: tuple[str, ...]) -> bytes:
     """Of (table, its columns, how many rows) each."""
     parts = []
     for table, columns, count in shapes:
@@ -58,9 +63,9 @@ def _statement(shapes: tuple[tuple[str, str, int], ...], also: str | None) -> by
         names = ", ".join(copy_columns(columns))
         rows = "values " + ", ".join([f"({row})"] * count)
         parts.append(f"of_{table} as (insert into {table} ({names}) {rows})")
-    if also:
-        parts.append(f"also as ({also})")
-    return f"with {', '.join(parts)} select".encode()
+    parts += [f"also_{number} as ({statement})" for number, statement in enumerate(also, start=1)]
+    last = f" * from also_{len(also)}" if also else ""
+    return f"with {', '.join(parts)} select{last}".encode()
 
 
 async def copy_rows(
