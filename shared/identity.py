@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MAX_LETTERS = 64
 _MIN_SERIAL = 4
+_REMEMBERED = 16_384
 _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 # what devices give that were never told their serial, or lost it with an engine board
 _KNOWN_BAD = frozenset(
@@ -17,6 +19,7 @@ _KNOWN_BAD = frozenset(
 )
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def usable_serial(serial: str | None) -> tuple[str | None, str]:
     """(the serial as it is compared, ""), or (None, what is wrong with it)."""
     if serial is None:
@@ -36,6 +39,7 @@ def usable_serial(serial: str | None) -> tuple[str | None, str]:
     return compared, ""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def usable_mac(mac: str | None) -> str | None:
     """The MAC address as it is compared; None for none, all zeros, and group addresses."""
     if mac is None:

@@ -106,9 +106,9 @@ def _sighting(site: Site, stored: Stored) -> Sighting:
     read = stored.message
     assert isinstance(read, Read)
     key, held_because = device_key(site.name, read.device, read.target)
+    mac, target = usable_mac(read.device.mac), read.target.key
     return Sighting(
-        *(stored.id, read.round, read.target.key, usable_mac(read.device.mac), read.device.model),
-        *(key, stored.at, held_because),
+        stored.id, read.round, target, mac, read.device.model, key, stored.at, held_because
     )
 
 
