@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from msgspec import Struct
+
 from services.ingest.append import append
 from services.ingest.aside import count_again, set_aside, settle
 from services.ingest.check import Checked, check_lines
@@ -24,8 +26,7 @@ from shared.turns import in_turns
 Status = Literal["accepted", "duplicate", "rejected"]
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Struct, frozen=True, gc=False):
     n: int
     status: Status
     reason: str | None = None

@@ -140,12 +140,16 @@ class Clocks:
     def _spooled_between(self, n: int) -> tuple[float, float]:
         """The contacts between which the message was spooled."""
         after_s, before_s = -math.inf, 0.0
-        for _, _, hub_s, last in self._heard:
-            if last is not None and last < n:
+        for hub_s, last in self._numbered:
+            if last < n:
                 after_s = max(after_s, hub_s)
-            elif last is not None:
+            else:
                 before_s = min(before_s, hub_s)
         return after_s, before_s
+
+    @cached_property
+    def _numbered(self) -> list[tuple[float, int]]:
+        return [(each.hub_s, each.last) for each in self._heard if each.last is not None]
 
     def _from_arrival(self, instant: datetime) -> float:
         return (instant - self.arrived_at).total_seconds()

@@ -19,6 +19,7 @@ COPY_END = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _TEXT_OID, _BIGINT_OID = 25, 20
+_LONGEST_REMEMBERED, _MOST_REMEMBERED = 128, 65_536  # octets, texts
 _Encoder = Callable[[Sequence[Any]], list[bytes]]  # of a column's values, of which any may be None
 
 _length = struct.Struct("!i").pack
@@ -70,11 +71,26 @@ def _octets(value: bytes) -> bytes:
     return _length(len(value)) + value
 
 
+class _Texts(dict[str | None, bytes]):
+    """Texts as COPY takes them; remembered, for devices call themselves what they did."""
+
+    def __missing__(self, value: str | None) -> bytes:
+        if value is None:
+            return _NULL
+        octets = value.encode()
+        cell = _length(len(octets)) + octets
+        if len(octets) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[value] = cell
+        return cell
+
+
+_text = _Texts().__getitem__
+
+
 def _texts(values: Sequence[str | None]) -> list[bytes]:
-    return [
-        _NULL if value is None else _length(len(octets := value.encode())) + octets
-        for value in values
-    ]
+    return list(map(_text, values))
 
 
 def _uuids(values: Sequence[UUID | None]) -> list[bytes]:
