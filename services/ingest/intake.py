@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # a command that takes a size from here does without it
 
 _WAIT_S = 10.0
 SMALL = 65_536  # octets that are looked at before a thread could begin
-_TIMES = 6  # what a batch takes until it is stored, by the size of its JSON
+_TIMES = 5  # what a batch takes until it is stored, by the size of its JSON
 
 
 class Intake:

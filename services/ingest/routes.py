@@ -119,6 +119,7 @@ def create_app(
                 batch = usual_batch(*told)
                 if batch is None:
                     batch = await to_thread(parse_batch, *told)
+                del body, told  # its messages are in `batch`
                 rates.carried(caller.key_id, len(batch.lines))
                 try:
                     taken = await accept(store, caller, batch)

@@ -78,13 +78,14 @@ async def copy_rows(
     """
     if not rows:
         return
-    pieces: list[bytes] = []
+    octets = bytearray(COPY_HEAD)
     try:
-        await in_turns(lambda some: pieces.append(copy_bytes(columns, some)), rows, _AT_ONCE)
+        await in_turns(lambda some: octets.extend(copy_bytes(columns, some)), rows, _AT_ONCE)
     except UnfitError as error:
         raise RefusedError(f"{table}: {error}") from error
+    octets += COPY_END
     names = ", ".join(copy_columns(columns))
     async with connection.cursor() as cursor:
         statement = f"copy {table} ({names}) from stdin (format binary)".encode()
         async with cursor.copy(statement) as copy:
-            await copy.write(b"".join((COPY_HEAD, *pieces, COPY_END)))
+            await copy.write(octets)
