@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from services.ingest.courses import close_rounds, course_note
 from services.ingest.devices import note_places, place_reads
 from services.ingest.envelope import Batch
 from services.ingest.ledger import Ledger
+from services.ingest.lists import json_array
 from services.ingest.rows import Row, Stored, TypedRows, instant_of, order_of, stored
 from services.ingest.sites import Site
 from services.ingest.typed import store_rounds
@@ -27,12 +29,16 @@ _MESSAGE_COLUMNS = (
     " round_id uuid, taken_at timestamptz, received_at timestamptz, body bytea, digest bytea,"
     " clock_offset_s float"
 )
-_OUTCOME_COLUMNS = (
-    "site_id bigint, id uuid, type text, order_id uuid, digest bytea, ledger_no bigint,"
-    " received_at timestamptz"
-)
+_OUTCOMES = """
+    insert into outcome (site_id, ledger_no, received_at, id, type, order_id, digest)
+    select %s, %s + no, %s, id::uuid, type, order_id::uuid, decode(digest, 'base64')
+    from rows from (
+        json_array_elements_text(%s::json), json_array_elements_text(%s::json),
+        json_array_elements_text(%s::json), json_array_elements_text(%s::json)
+    ) with ordinality as it (id, type, order_id, digest, no)
+"""
+_PUT_HEAD = "update site_head set length = %s, head = %s where site_id = %s"
 _AT_ONCE = 50
-_PUT_HEAD = "update site_head set length = %s, head = %s where site_id = %s returning length"
 
 
 async def append(
@@ -104,12 +110,12 @@ async def _append_all(
         connection,
         [
             Rows("message", _MESSAGE_COLUMNS, made.messages),
-            Rows("outcome", _OUTCOME_COLUMNS, made.outcomes),
             *made.typed.tables(),
-            *([places.evidence(site)] if places else []),
         ],
         also=[
             (_PUT_HEAD, (made.ledger.length, made.ledger.head, site.id)),
+            (_OUTCOMES, (site.id, ledger.length, received_at, *_outcomes(fresh, made))),
+            *([places.evidence(site)] if places else []),
             course_note(site.id, made.stored),
         ],
     )
@@ -120,13 +126,23 @@ async def _append_all(
     return made.ledger
 
 
+def _outcomes(fresh: Sequence[Checked], made: _Made) -> list[str]:
+    """In the order of the ledger, as _OUTCOMES has them."""
+    return [
+        json_array(one.id for one in fresh),
+        json_array(one.line.type for one in fresh),
+        json_array(made.orders),
+        json_array(one.digest for one in fresh),
+    ]
+
+
 @dataclass
 class _Made:
     """The rows of messages, and the ledger after them."""
 
     ledger: Ledger
     messages: list[Row] = field(default_factory=list)
-    outcomes: list[Row] = field(default_factory=list)
+    orders: list[UUID | None] = field(default_factory=list)
     stored: list[Stored] = field(default_factory=list)
     typed: TypedRows = field(default_factory=TypedRows)
 
@@ -151,9 +167,7 @@ class _Made:
                     offset_s,
                 )
             )
-            self.outcomes.append(
-                (site.id, one.id, line.type, order, one.digest, ledger.length, received_at)
-            )
+            self.orders.append(order)
             kept = stored(one.id, message, received_at, offset_s)
             self.stored.append(kept)
             self.typed.add(site.id, kept)

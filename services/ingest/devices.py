@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 
 from services.ingest.around import Around, around, placed_before
 from services.ingest.boards import Holder, Macs
@@ -19,12 +20,12 @@ from services.ingest.identity import (
     place,
     without_serial,
 )
+from services.ingest.lists import json_array
 from services.ingest.rows import Read, Stored
 from services.ingest.sites import Site
 from services.ingest.stay_rows import make_stays
 from services.ingest.waiting import let_go
 from shared.identity import usable_mac
-from shared.store.insert import Rows
 from shared.store.postgres import Connection
 
 _HOLDERS = """
@@ -34,7 +35,14 @@ _HOLDERS = """
     where s.site_id in (select id from site where customer_id = %s) and s.kind = 'mac'
         and s.value = any(%s) and d.key like 'serial %%'
 """
-_EVIDENCE = "site_id bigint, read_id uuid, device_id bigint, held_because text"
+_EVIDENCE = """
+    insert into evidence (site_id, read_id, device_id, held_because)
+    select %s, read::uuid, device::bigint, held
+    from rows from (
+        json_array_elements_text(%s::json), json_array_elements_text(%s::json),
+        json_array_elements_text(%s::json)
+    ) as it (read, device, held)
+"""
 _NEW_DEVICES = """
     with made as (
         insert into device (customer_id, key, first_read_at)
@@ -57,13 +65,13 @@ class Places:
     macs: Macs
     same: Collection[str]  # keys of those that are where they were
 
-    def evidence(self, site: Site) -> Rows:
-        keys, held = self.placing.device_keys, self.placing.held
-        rows = []
-        for it in self.sightings:
-            key = keys.get(it.read_id)
-            rows.append((site.id, it.read_id, self.ids[key] if key else None, held.get(it.read_id)))
-        return Rows("evidence", _EVIDENCE, rows)
+    def evidence(self, site: Site) -> tuple[LiteralString, Sequence[object]]:
+        """The statement that notes it, with its parameters."""
+        reads = [it.read_id for it in self.sightings]
+        keys = map(self.placing.device_keys.get, reads)
+        devices = json_array(self.ids[key] if key else None for key in keys)
+        held = json_array(map(self.placing.held.get, reads))
+        return _EVIDENCE, (site.id, json_array(reads), devices, held)
 
 
 async def place_reads(connection: Connection, site: Site, reads: Sequence[Stored]) -> Places | None:

@@ -70,7 +70,7 @@ async def rebuild(store: Store, site: Site) -> int:
                 await store_rounds(connection, rows)
                 places = await place_reads(connection, site, unplaced)
                 if places:
-                    await insert_rows(connection, [places.evidence(site)])
+                    await connection.execute(*places.evidence(site))
                     await note_places(connection, site, places)
                 await note_courses(connection, site.id, anew)
         await put_again(connection, site)

@@ -30,8 +30,8 @@ async def insert_rows(
     """Append rows to tables, of which none refers to another's.
 
     Args:
-        also: what else is written meanwhile: statements that return something, with their
-            parameters.
+        also: what else is written meanwhile: statements with their parameters, of which the last
+            returns something.
     Returns: what the last of those returned.
     Raises: as `copy_rows`.
     """
