@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from uuid import UUID
 
 from msgspec import Struct
@@ -87,17 +88,19 @@ def typed_rows(site_id: int, messages: Iterable[Stored]) -> TypedRows:
     return rows
 
 
+_INSTANTS = {
+    MeterRead: attrgetter("taken_at"),
+    QuickRead: attrgetter("taken_at"),
+    ReadFailed: attrgetter("failed_at"),
+    RoundFinished: attrgetter("finished_at"),
+    SegmentsListed: attrgetter("listed_at"),
+}
+
+
 def instant_of(message: StoredMessage) -> datetime:
     """When what the message tells of came about, by the agent's clock."""
-    match message:
-        case MeterRead() | QuickRead():
-            return message.taken_at
-        case ReadFailed():
-            return message.failed_at
-        case RoundFinished():
-            return message.finished_at
-        case SegmentsListed():
-            return message.listed_at
+    at: datetime = _INSTANTS[type(message)](message)
+    return at
 
 
 def order_of(message: StoredMessage) -> UUID | None:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from itertools import chain, repeat
+from itertools import chain
 from operator import is_
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ COPY_END = b"\xff\xff"
 _NULL = b"\xff\xff\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _TEXT_OID, _BIGINT_OID = 25, 20
+_EIGHT = struct.pack("!i", 8)
 _LONGEST_REMEMBERED, _MOST_REMEMBERED = 128, 65_536  # octets, texts
 _Encoder = Callable[[Sequence[Any]], list[bytes]]  # of a column's values, of which any may be None
 
@@ -112,14 +113,15 @@ def _text_array(values: tuple[str, ...]) -> bytes:
 
 
 def _bigint_array(values: Sequence[int]) -> bytes:
-    count = len(values)
-    elements = chain.from_iterable(zip(repeat(8), values))
-    return _bigints(count)(20 + 12 * count, 1, 0, _BIGINT_OID, count, 1, *elements)
+    head, pack, cut = _bigints(len(values))
+    return _EIGHT.join((head, *cut(pack(*values))))
 
 
 @lru_cache(maxsize=256)
-def _bigints(count: int) -> Callable[..., bytes]:
-    return struct.Struct(_ARRAY + count * "iq").pack
+def _bigints(count: int) -> tuple[bytes, Callable[..., bytes], Callable[[bytes], tuple[Any, ...]]]:
+    """(an array's head, what writes its elements, what cuts them apart)"""
+    head = struct.pack(_ARRAY, 20 + 12 * count, 1, 0, _BIGINT_OID, count, 1)
+    return head, struct.Struct(f"!{count}q").pack, struct.Struct(count * "8s").unpack
 
 
 _ENCODERS: dict[str, _Encoder] = {
