@@ -156,13 +156,17 @@ async def rounds(
     """
     kinds = harm.deck(dice)
     expected: dict[UUID, Expected] = {}
+    were_mute: list[frozenset[str]] = [frozenset(), frozenset()]
     for number in range(MOST_ROUNDS):
         if number >= ROUNDS and set(harm.way.made) >= set(FAULTS):
             break
         poisoned = frozenset([poison] if number in POISONED else ())
-        others = [address for address in printers.addresses if address != poison]
-        silent = frozenset(dice.sample(others, DEVICES // 20)) | ({poison} - poisoned)
+        # an order that came again may outlive its round: nobody answers it then either
+        unheard = frozenset({poison}).union(*were_mute[-2:])
+        others = [address for address in printers.addresses if address not in unheard]
+        silent = frozenset(dice.sample(others, DEVICES // 20)) | (unheard - poisoned)
         mute = frozenset(dice.sample(others, 2))
+        were_mute.append(mute)
         plan = [(dice.uniform(0, HARM_WITHIN_S), next(kinds)) for _ in range(HARM_A_ROUND)]
         kind: RoundKind = "read" if number % 2 else "search"
         printers.begin(silent=silent, mute=mute)
