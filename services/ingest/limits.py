@@ -6,6 +6,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
+from threading import Timer
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -15,12 +16,22 @@ _MOST_SOURCES = 1_000
 _MOST_RIGHT = 10_000
 
 
+class _AlwaysAlive(Timer):
+    """For a MemoryStorage that starts no thread at nearly each count, to forget what is over: a
+    key's counts are forgotten as they are asked for, and there are as many as keys in force."""
+
+    def is_alive(self) -> bool:
+        return True
+
+
 class Rates:
     """Requests, bytes and messages of each key, in whole minutes."""
 
     def __init__(self, requests: int, kib: int, messages: int) -> None:
         """All a minute."""
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        storage = MemoryStorage()
+        storage.timer = _AlwaysAlive(0, int)
+        self._limiter = FixedWindowRateLimiter(storage)
         self._requests = RateLimitItemPerMinute(requests, namespace="requests")
         self._kib = RateLimitItemPerMinute(kib, namespace="kib")
         self._messages = RateLimitItemPerMinute(messages, namespace="messages")

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import threading
+import time
+
+import pytest
+
 from services.ingest.limits import Rates
 from services.ingest.recipients import cron_fault
 
@@ -22,6 +27,20 @@ def test_too_many_bytes_close_the_minute() -> None:
 
     assert rates.begin(1)
     assert rates.begin(2) is None
+
+
+def test_counting_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = Rates(10, 10, 10)
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", started.append)
+
+    for key in range(3):
+        time.sleep(0.02)
+        assert rates.begin(key) is None
+        rates.received(key, 1)
+        rates.carried(key, 1)
+
+    assert started == []
 
 
 def test_a_schedule_is_five_fields_that_can_come() -> None:
