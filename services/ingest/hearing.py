@@ -37,6 +37,10 @@ _HEARD = """
 """
 
 
+# psycopg remembers what it made of a statement up to 4,096 octets
+_QUESTION = " ".join((_WITH + _HEARD).split())
+
+
 @dataclass(frozen=True)
 class Heard:
     clocks: Clocks
@@ -55,7 +59,7 @@ async def hear(
     """
     sent_at = usable(batch.sent_at)
     cursor = await connection.execute(
-        _WITH + _HEARD,
+        _QUESTION,
         {
             "site": caller.site.id,
             "key": caller.key_id,

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, LiteralString, NamedTuple
 
+from psycopg import AsyncRawCursor
+
 from shared.store.copying import COPY_END, COPY_HEAD, UnfitError, copy_bytes, copy_columns
 from shared.store.postgres import Connection, RefusedError
 from shared.turns import in_turns
@@ -44,7 +46,8 @@ async def insert_rows(
         return []
     values = [value for it in filled for row in it.rows for value in row]
     shapes = tuple((it.table, it.columns, len(it.rows)) for it in filled)
-    cursor = await connection.execute(
+    cursor = AsyncRawCursor(connection)
+    await cursor.execute(
         _statement(shapes, tuple(statement for statement, _ in also)),
         [
             *(list(it) if isinstance(it, tuple) else it for it in values),
@@ -56,7 +59,8 @@ async def insert_rows(
 
 @lru_cache(maxsize=256)
 def _statement(shapes: tuple[tuple[str, str, int], ...], also: tuple[str, ...]) -> bytes:
-    """Of (table, its columns, how many rows) each."""
+    """Of (table, its columns, how many rows) each. With PostgreSQL's own placeholders: psycopg
+    would look for its own anew in each statement that has many."""
     parts = []
     for table, columns, count in shapes:
         row = ", ".join(f"%s::{column.split()[1]}" for column in columns.split(","))
@@ -65,7 +69,9 @@ def _statement(shapes: tuple[tuple[str, str, int], ...], also: tuple[str, ...]) 
         parts.append(f"of_{table} as (insert into {table} ({names}) {rows})")
     parts += [f"also_{number} as ({statement})" for number, statement in enumerate(also, start=1)]
     last = f" * from also_{len(also)}" if also else ""
-    return f"with {', '.join(parts)} select{last}".encode()
+    first, *others = f"with {', '.join(parts)} select{last}".split("%s")
+    numbered = (f"${number}{other}" for number, other in enumerate(others, start=1))
+    return "".join((first, *numbered)).encode()
 
 
 async def copy_rows(

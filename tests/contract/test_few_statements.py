@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from statistics import median
 from uuid import uuid4
 
+from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
+
+from services.ingest import around, hearing
 from shared.message import Message
 from shared.store.postgres import open_store
 from tests.contract.test_ingest import Hub, a_hub
@@ -44,3 +47,9 @@ async def test_an_empty_batch_asks_the_database_seldom(store_url: str) -> None:
         await _asks(hub, 1, [meter_read(1)])
 
         assert await _asks(hub, 1, []) <= 4
+
+
+def test_psycopg_remembers_what_it_made_of_the_long_questions() -> None:
+    for question in (hearing._QUESTION, around._AROUND + around._PLACED):
+        assert len(question) <= MAX_CACHED_STATEMENT_LENGTH
+        assert "--" not in question  # they may be in one line
